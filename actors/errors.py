@@ -1,0 +1,123 @@
+"""The engine's errors.
+
+::
+
+    EngineError
+    ├── Refused                      the door says no; nothing is stored
+    │   ├── Overloaded               a limit, a full mailbox, shedding; retry after ``retry_after`` ms
+    │   ├── RateLimited              too many of this guild, user or type; retry after ``retry_after`` ms
+    │   ├── KeyReusedError           idempotency key used for another payload; never retry
+    │   ├── ClockSkew                the sender's timestamp is beyond the tolerance; retry after mending the clock
+    │   ├── SequenceGap              a numbered message before this one never came
+    │   └── ShuttingDown             retry elsewhere, or after the restart
+    ├── StoreError
+    │   ├── StoreUnavailable         retry later; the batch was not written
+    │   ├── StoreInUse               another process holds it
+    │   └── StoreVersion             written by a newer version
+    └── EnvelopeError                not a valid frame; never retry
+
+Every class has a stable ``code``, says whether a retry helps (``retryable``) and when (``retry_after``, ms).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from actors.outcome import Fault
+
+
+class EngineError(Exception):
+    """Anything the engine raises on purpose."""
+
+    code: ClassVar[str] = "engine_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def fault(self) -> Fault:
+        """The same, as a value that can travel."""
+        return Fault(self.code, str(self), self.retryable, self.retry_after)
+
+
+class Refused(EngineError):
+    """The door says no; nothing is stored."""
+
+    code = "refused"
+
+
+class Overloaded(Refused):
+    """A bound was hit."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class RateLimited(Refused):
+    """Too many in too short a time."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class KeyReusedError(Refused):
+    """The idempotency key belongs to another payload."""
+
+    code = "idempotency_key_reused"
+
+
+class ClockSkew(Refused):
+    """The sender's timestamp is too far from ours."""
+
+    code = "clock_skew"
+
+
+class SequenceGap(Refused):
+    """A numbered message before this one did not come in time."""
+
+    code = "sequence_gap"
+    retryable = True
+
+
+class ShuttingDown(Refused):
+    """The router takes no more work."""
+
+    code = "shutting_down"
+    retryable = True
+
+
+class StoreError(EngineError):
+    """The store cannot do what was asked."""
+
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or cannot write; nothing of the batch was written."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class StoreInUse(StoreError):
+    """Another process holds the store."""
+
+    code = "store_in_use"
+
+
+class StoreVersion(StoreError):
+    """The store was written by a newer version."""
+
+    code = "store_version"
+
+
+class EnvelopeError(EngineError):
+    """The bytes are not a valid frame; ``field`` says where."""
+
+    code = "bad_envelope"
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field

@@ -1,0 +1,434 @@
+"""What the engine needs from outside: a store, named queues, protocols.
+
+Everything here is bytes, ids and milliseconds; ``now`` is always an argument. An implementation raises
+``actors.errors.StoreUnavailable`` (and nothing else) when it cannot answer, and has then written nothing of the batch
+or all of it; every write may be repeated with the same content and then changes nothing and answers the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, TypeAlias
+
+from actors.envelope import Envelope
+from actors.outcome import Outcome
+
+# ---------------------------------------------------------------- writes of the message store
+
+
+class Accept(NamedTuple):
+    """Store an envelope, unless its operation is known.
+
+    Rule, in this order, atomic with the write:
+
+    1. The id is known: the answer it got the first time (repeat of a write).
+    2. ``key`` is empty: new.
+    3. No operation of this key lives (in flight, or finished less than ``window`` ms ago): new, and this envelope becomes
+       the operation of the key.
+    4. The envelope has an idempotency key and its fingerprint differs from the operation's: ``KeyReused``.
+    5. An envelope of a type in ``opposes`` that was accepted later than the operation is still in flight in the same
+       lane (guild, subject), or was applied since: the operation is over; new, and this envelope takes the key. Does not
+       apply to operations made by an idempotency key.
+    6. ``Duplicate``.
+
+    A new envelope gets the next sequence number of its guild (1, 2, 3 ..., never reused) and, unless it is delayed, the
+    store's next position (one strictly rising number over all guilds: the order of acceptance).
+    """
+
+    envelope: Envelope
+    frame: bytes  #: the encoded envelope, stored as it is
+    window: int  #: ms
+    opposes: Collection[str] = ()
+
+
+class Enter(NamedTuple):
+    """A delayed envelope is due: it takes the store's next position, at the tail of its lane. No-op if it has one."""
+
+    id: str
+
+
+class Begin(NamedTuple):
+    """Attempt ``attempt`` over ``protocol`` is about to start. Written before it starts, so a crash is counted."""
+
+    id: str
+    attempt: int
+    protocol: str
+
+
+class Defer(NamedTuple):
+    """The envelope's attempt ended without an end of its way; it keeps its place and is not started before ``until``."""
+
+    id: str
+    until: int  #: ms since the epoch; 0: at once
+    attempts: int  #: attempts spent so far
+    trail: bytes  #: opaque; replaces the trail stored so far
+    reason: str = ""
+
+
+class Settle(NamedTuple):
+    """The end of an envelope's way.
+
+    Keeps ``answer`` for duplicates until the operation's window ends, and for ``get``. ``applied`` ends, in the same
+    lane, the windows of finished operations whose type is in ``opposes`` (an idempotency key's window is never ended).
+    """
+
+    id: str
+    status: str
+    answer: bytes  #: opaque
+    trail: bytes  #: opaque
+    applied: bool = False
+    opposes: Collection[str] = ()
+
+
+class Bury(NamedTuple):
+    """The end of an envelope's way in the dead letters: as ``Settle``, and the frame is kept for replay."""
+
+    id: str
+    reason: str
+    answer: bytes
+    trail: bytes
+    attempts: int
+
+
+class Replay(NamedTuple):
+    """A dead letter lives again: same id and sequence, no attempts, a new position at the tail of its lane.
+
+    Not a dead letter (any more), or replayed ``max_replays`` times already: ``False``.
+    """
+
+    id: str
+    max_replays: int
+    expires_at: int  #: its new deadline; the frame is left as it is
+
+
+class Note(NamedTuple):
+    """One line of the audit trail that belongs to no envelope's end: a duplicate, a refusal, an operator's action."""
+
+    at: int
+    kind: str  #: ``duplicate``, ``refused``, ``conflict``, ``operator`` ...
+    id: str  #: the envelope it speaks of, or ""
+    guild: str
+    user: str
+    detail: bytes  #: opaque
+
+
+Write: TypeAlias = Accept | Enter | Begin | Defer | Settle | Bury | Replay | Note
+
+
+# ---------------------------------------------------------------- their results
+
+
+class Accepted(NamedTuple):
+    """The envelope is stored."""
+
+    id: str
+    sequence: int
+    position: int  #: 0: delayed, not in its lane yet
+    ahead: int  #: unsettled envelopes of its guild before it
+
+
+class Duplicate(NamedTuple):
+    """The operation is known; the newcomer is not stored."""
+
+    id: str  #: the newcomer's
+    original: str
+    sequence: int  #: the original's
+    answer: bytes  #: the original's; empty: still in flight
+
+
+class KeyReused(NamedTuple):
+    """The idempotency key was used for another payload; the newcomer is not stored."""
+
+    id: str
+    original: str
+
+
+Result: TypeAlias = Accepted | Duplicate | KeyReused | int | bool
+"""``Accept``: one of the three; ``Enter``: the position, 0 if unknown or settled; ``Replay``: the new position, or
+``False``; the others: whether the id was in flight (``Note``: ``True``). A repeated write answers as the first did
+where it can tell, and never changes anything."""
+
+
+class Record(NamedTuple):
+    """An unsettled envelope as the store knows it."""
+
+    frame: bytes
+    sequence: int
+    position: int  #: 0: delayed
+    accepted_at: int
+    attempts: int  #: spent or running
+    protocol: str  #: of the running attempt; "": none runs
+    until: int  #: not started before; 0: at once
+    expires_at: int  #: the envelope's, or that of its replay
+    trail: bytes
+
+
+class Stored(NamedTuple):
+    """Any envelope the store still knows, for status and explanation."""
+
+    frame: bytes
+    sequence: int
+    position: int
+    accepted_at: int
+    state: str  #: ``delayed``, ``queued``, ``waiting`` (not before ``until``), ``started``, ``settled``, ``dead``
+    status: str  #: the final word, "" while unsettled
+    attempts: int
+    protocol: str
+    until: int
+    settled_at: int
+    answer: bytes
+    trail: bytes
+    replays: int
+
+
+class DeadLetter(NamedTuple):
+    """A buried envelope."""
+
+    frame: bytes
+    id: str
+    type: str
+    guild: str
+    queue: str
+    sequence: int
+    position: int
+    reason: str
+    attempts: int
+    replays: int
+    died_at: int
+    answer: bytes
+    trail: bytes
+
+
+class DeadFilter(NamedTuple):
+    """Which dead letters; a field that is empty does not filter."""
+
+    id: str = ""
+    guild: str = ""
+    queue: str = ""
+    type: str = ""
+    before: int = 0  #: died before, ms
+
+
+class AuditFilter(NamedTuple):
+    """Which audit lines; a field that is empty does not filter."""
+
+    id: str = ""
+    guild: str = ""
+    user: str = ""
+    type: str = ""
+    since: int = 0
+    until: int = 0
+
+
+class AuditLine(NamedTuple):
+    """One line: the end of an envelope's way (``kind`` = ``settled``, with frame, answer and trail) or a ``Note``."""
+
+    at: int
+    kind: str
+    id: str
+    guild: str
+    user: str
+    type: str
+    detail: bytes
+    frame: bytes = b""
+    answer: bytes = b""
+    trail: bytes = b""
+
+
+class Stats(NamedTuple):
+    """Counts of one queue; ages in ms."""
+
+    pending: int  #: accepted, not started (delayed and waiting ones too)
+    processing: int
+    completed: int  #: settled well since the store was made
+    failed: int  #: settled otherwise since the store was made, dead letters too
+    dead: int  #: in the dead letters now
+    oldest: int  #: acceptance time of the oldest pending one; 0: none
+
+
+class Store(Protocol):
+    """The durable memory of one router: every accepted envelope, from acceptance to the end of its way.
+
+    Not thread-safe: opened, used and closed by one actor.
+    """
+
+    durability: str  #: what ``accepted`` survives: ``process`` (nothing more), ``kernel``, ``disk``
+
+    def open(self, now: int) -> None:
+        """Get ready; raises ``StoreInUse`` when another process holds it, ``StoreVersion`` when it is of a newer make."""
+
+    def close(self) -> None:
+        """Let go of everything; idempotent."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Everything done inside, of ``Store`` and ``Queues``, is one durable step where the backend can (one commit).
+
+        Where it can, an exception inside undoes all of it. A backend of single atomic steps may do nothing here.
+        """
+
+    def write(self, batch: Sequence[Write], now: int) -> list[Result]:
+        """Do all of the batch, in its order, as one atomic durable step; a result for each."""
+
+    def pending(self, guild: str = "", after: int = 0, limit: int = 1_000) -> list[Record]:
+        """Unsettled envelopes that hold a position, in the order of position, those above ``after``."""
+
+    def delayed(self, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
+        """Envelopes that are not in their lane yet, by (due time, id), those above ``after``."""
+
+    def get(self, id: str) -> Stored | None:  # noqa: A002 - the word of the contract
+        """One envelope, live, settled or dead; ``None``: never known, or forgotten."""
+
+    def dead_letters(self, which: DeadFilter, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Dead letters in the order of position (their lane's order), those above ``after``."""
+
+    def purge_dead(self, which: DeadFilter, limit: int) -> int:
+        """Forget dead letters; how many."""
+
+    def audit(self, which: AuditFilter, limit: int = 100) -> list[AuditLine]:
+        """The trail's lines, newest first."""
+
+    def stats(self) -> Mapping[str, Stats]:
+        """Counts per queue of the envelopes; no scan: cheap at any depth."""
+
+    def sweep(self, now: int, limit: int) -> int:
+        """Forget what is past its time (windows, settled records, old audit and dead letters); how many rows."""
+
+
+# ---------------------------------------------------------------- named queues
+
+
+class Entry(NamedTuple):
+    """What goes into a named queue."""
+
+    id: str  #: equal ids are one entry
+    queue: str
+    frame: bytes
+    priority: int  #: 10 is claimed first; equal ones in the order they came
+    available_at: int  #: ms; not claimed before
+    expires_at: int = 0  #: not claimed later; 0: never
+
+
+class Claim(NamedTuple):
+    """An entry in the hands of one consumer until ``until``."""
+
+    id: str
+    queue: str
+    frame: bytes
+    priority: int
+    attempt: int  #: 1 for the first claim; a lapsed claim was an attempt
+    token: int  #: rises with every claim of the entry; acks with an older one change nothing
+    until: int
+
+
+class Nack(NamedTuple):
+    """Give a claim back."""
+
+    id: str
+    token: int
+    retry_at: int  #: ms; available again then
+    spent: bool = True  #: False: this claim does not count as an attempt
+    error: str = ""
+    dead: bool = False  #: no further attempt: into the queue's failed entries
+
+
+class QueueStats(NamedTuple):
+    """Counts of one named queue."""
+
+    waiting: int
+    delayed: int
+    claimed: int
+    completed: int  #: since the queue was made
+    failed: int  #: since the queue was made
+    dead: int  #: failed entries kept now
+    oldest: int  #: ms since the epoch; 0: none waiting
+    paused: bool
+
+
+class Queues(Protocol):
+    """Named queues with competing consumers: at least once, by priority and then in order.
+
+    A claim that lapses (its consumer died) is claimable again. Not thread-safe, like ``Store``; one backend implements
+    both and shares one transaction log.
+    """
+
+    def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
+        """Atomic; ``False`` for an id the queue already knows."""
+
+    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+        """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused."""
+
+    def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
+        """(id, token) done; the newest ``keep`` done entries of the queue stay to be looked at. ``False``: lost claim."""
+
+    def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
+        """Back into the queue, or failed for good (the newest ``keep`` stay). ``False``: lost claim."""
+
+    def extend(self, claims: Sequence[tuple[str, int]], until: int) -> list[bool]:
+        """The consumer lives and needs more time. ``False``: lost claim."""
+
+    def remove(self, ids: Sequence[str]) -> list[bool]:
+        """Take back entries nobody claimed: ``True`` is proof that no consumer will see it."""
+
+    def purge(self, queue: str) -> int:
+        """Remove all waiting and delayed entries; how many. Claimed ones are left to their consumers."""
+
+    def pause(self, queue: str, paused: bool) -> None:
+        """Durable; claims of a paused queue are empty."""
+
+    def paused(self) -> frozenset[str]:
+        """All paused queues."""
+
+    def queue_stats(self) -> Mapping[str, QueueStats]:
+        """Counts per named queue; cheap at any depth."""
+
+    def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
+        """Failed entries kept, oldest first: (id, frame, error, failed at)."""
+
+    def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
+        """Failed entries wait again, attempts forgotten, in their old order; empty ``ids``: all. How many."""
+
+
+# ---------------------------------------------------------------- protocols
+
+
+class Ticket(NamedTuple):
+    """One attempt, handed to a protocol."""
+
+    envelope: Envelope
+    frame: bytes
+    attempt: int
+    deadline: int  #: ms since the epoch by which the outcome is wanted
+    sequence: int
+    token: int  #: fencing token of the owner; 0: alone
+
+
+Done: TypeAlias = Callable[[Outcome], None]
+
+
+class ExecutionProtocol(Protocol):
+    """A way to execute. All calls are quick and never block; outcomes come by callback, from any thread, once."""
+
+    name: str
+    dedupes: bool  #: its executors keep a record by envelope id, so asking twice executes once
+
+    def open(self) -> None:
+        """Start whatever it needs; called before the first attempt."""
+
+    def close(self, drain: float) -> None:
+        """Stop taking attempts, give the running ones ``drain`` seconds, then let go."""
+
+    def reaches(self, envelope: Envelope) -> bool:
+        """Whether anybody on the other side could execute it now."""
+
+    def idempotent(self, envelope: Envelope) -> bool:
+        """Whether its executor declared the command safe to execute twice (beyond the catalog's facts)."""
+
+    def start(self, ticket: Ticket, done: Done) -> None:
+        """Execute; ``done`` is called exactly once, also when it fails. Never raises."""
+
+    def recall(self, id: str) -> bool:  # noqa: A002
+        """Take an attempt back: ``True`` is proof that it never started (``done`` is then not called)."""
+
+    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+        """Ask whether it happened: ``True``, ``False``, or ``None`` when nobody can tell."""
