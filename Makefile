@@ -1,0 +1,50 @@
+# A fresh machine needs Python 3.11 or newer and make; nothing here needs root or a server.
+#
+#   make run              the daemon on 127.0.0.1:8600, an example bot in it, and a scripted conversation
+#   make run ARGS=--exit  the same, and ends after the conversation
+#   make test             every test; ARGS are pytest's, as in make test ARGS="-k settings"
+#   make check            lint, format, types, import contracts
+#   make bench            the numbers of docs; ARGS="--json"
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+
+# One stamp per set of extras: pip runs again only when what the package needs has changed.
+STAMP = $(VENV)/.installed-
+PACKAGE := setup.cfg pyproject.toml
+
+.PHONY: run test check format bench clean
+.DELETE_ON_ERROR:
+
+run: $(STAMP)daemon
+	@$(BIN)/python -m router run-demo $(ARGS)
+
+test: $(STAMP)test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+format: $(STAMP)dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)test
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "guild-router needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP)%: $(PACKAGE) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
