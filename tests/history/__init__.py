@@ -1,0 +1,1 @@
+"""What happened, written down by those it happened to, and the rules it must have kept."""
