@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import ClassVar
 
 from pydantic import ValidationError
-from router.errors import RouterError
+
+from router.errors import RouterError, shape
 
 
 class SettingsError(RouterError):
@@ -40,7 +41,7 @@ def from_validation(error: ValidationError) -> SettingsError:
     if first["type"] == "extra_forbidden":
         return SettingsError(dotted(path[0], path[1:]), "", "unknown setting", path=path)
     if first["loc"]:
-        return SettingsError(dotted(path[0], path[1:]), shape_of(first["input"]), rule_of(first["msg"]), path=path)
+        return SettingsError(dotted(path[0], path[1:]), shape(first["input"]), rule_of(first["msg"]), path=path)
     name, _, rule = rule_of(first["msg"]).partition(": ")  # a rule over several fields names its own
     return SettingsError(name, "", rule, path=(name,))
 
@@ -60,20 +61,6 @@ def rule_of(message: str) -> str:
         .replace("Input should ", "must ", 1)
     )
     return text.partition(", unable to parse")[0]
-
-
-def shape_of(value: object) -> str:
-    """What kind of value it is and how long, which is all that may be shown of it."""
-    if isinstance(value, str):
-        return f"text of {len(value)} character{'s' * (len(value) != 1)}"
-    if isinstance(value, Mapping):
-        return f"a table of {len(value)} keys"
-    if isinstance(value, list | tuple | set | frozenset):
-        return f"a list of {len(value)}"
-    return _SHAPES.get(type(value), type(value).__name__)
-
-
-_SHAPES = {type(None): "nothing", bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def dotted(name: str, keys: Iterable[str]) -> str:

@@ -99,15 +99,21 @@ def test_our_prefix_wins_over_the_bare_name_and_empty_variables_are_not_set() ->
         ({"ROUTER_PORTS": "1"}, "ROUTER_PORTS: unknown setting; did you mean ROUTER_PORT?"),
         ({"ROUTER_port": "1"}, "ROUTER_port: unknown setting"),
         ({"ROUTER_QUEUES": "{}"}, "ROUTER_QUEUES: unknown setting"),
-        ({"ROUTER_PORT": "http"}, "ROUTER_PORT: text of 4 characters: must be a valid integer"),
-        ({"ROUTER_PORT": "65536"}, "ROUTER_PORT: text of 5 characters: must be less than or equal to 65535"),
-        ({"QUEUE_CONCURRENCY": "0"}, "QUEUE_CONCURRENCY: text of 1 character: must be greater than or equal to 1"),
-        ({"QUEUE_HISTORY_TTL": "5m"}, "QUEUE_HISTORY_TTL: text of 2 characters: must be a valid integer"),
-        ({"ROUTER_LOG_LEVEL": "loud"}, "ROUTER_LOG_LEVEL: text of 4 characters: must be 'debug', "),
-        ({"ROUTER_TOKENS": "root:s3cr3t"}, "ROUTER_TOKENS: text of 11 characters: must have one of the roles bot, "),
-        ({"ROUTER_TOKENS": "s3cr3t"}, "ROUTER_TOKENS: text of 6 characters: must be ROLE:SECRET"),
-        ({"ROUTER_TOKENS": "bot:a,admin:a"}, "ROUTER_TOKENS: text of 13 characters: must not give two tokens the same"),
-        ({"MESSAGE_QUEUE_PROVIDER": "kafka"}, "MESSAGE_QUEUE_PROVIDER: text of 5 characters: must be 'memory', "),
+        ({"ROUTER_PORT": "http"}, "ROUTER_PORT: a string of 4 characters: must be a valid integer"),
+        ({"ROUTER_PORT": "65536"}, "ROUTER_PORT: a string of 5 characters: must be less than or equal to 65535"),
+        ({"QUEUE_CONCURRENCY": "0"}, "QUEUE_CONCURRENCY: a string of 1 characters: must be greater than or equal to 1"),
+        ({"QUEUE_HISTORY_TTL": "5m"}, "QUEUE_HISTORY_TTL: a string of 2 characters: must be a valid integer"),
+        ({"ROUTER_LOG_LEVEL": "loud"}, "ROUTER_LOG_LEVEL: a string of 4 characters: must be 'debug', "),
+        (
+            {"ROUTER_TOKENS": "root:s3cr3t"},
+            "ROUTER_TOKENS: a string of 11 characters: must have one of the roles",
+        ),
+        ({"ROUTER_TOKENS": "s3cr3t"}, "ROUTER_TOKENS: a string of 6 characters: must be ROLE:SECRET"),
+        (
+            {"ROUTER_TOKENS": "bot:a,admin:a"},
+            "ROUTER_TOKENS: a string of 13 characters: must not give two tokens",
+        ),
+        ({"MESSAGE_QUEUE_PROVIDER": "kafka"}, "MESSAGE_QUEUE_PROVIDER: a string of 5 characters: must be 'memory', "),
         ({"REDIS_URL": "http://localhost"}, "REDIS_URL: must begin with one of redis://"),
         ({"REDIS_URL": "redis://localhost:http"}, "REDIS_URL: must be a Redis URL such as redis://localhost:6379/0"),
         ({"REDIS_URL": "redis://a:1/1,redis://b:1/1"}, "REDIS_URL: must use database 0"),
@@ -130,30 +136,30 @@ def test_a_wrong_variable_stops_the_start_with_one_line_naming_it(environ: dict[
     ("text", "line"),
     [
         ("prot = 1", "router.toml: prot: unknown setting; did you mean port?"),
-        ("port = 'x'", "router.toml: port: text of 1 character: must be a valid integer"),
+        ("port = 'x'", "router.toml: port: a string of 1 characters: must be a valid integer"),
         ("port = ", "router.toml"),
         ("[queues.chat]\nspeed = 1", "router.toml: queues.chat.speed: unknown setting"),
         (
             '[queues."bot:music"]\nrate_limit = "fast"',
-            'router.toml: queues."bot:music".rate_limit: text of 4 characters: ',
+            'router.toml: queues."bot:music".rate_limit: a string of 4 characters: ',
         ),
         (
             '[queues.x]\nrate_limit = "0/minute"',
-            "router.toml: queues.x.rate_limit: text of 8 characters: must be a rate above",
+            "router.toml: queues.x.rate_limit: a string of 8 characters: must be a rate above",
         ),
         (
             "[types.BAN_USER]\nattempts = -1",
-            "router.toml: types.BAN_USER.attempts: a whole number: must be greater than",
+            "router.toml: types.BAN_USER.attempts: an integer: must be greater than",
         ),
         (
             "[types.BAN_USER]\nconflict = 'ignore'",
-            "router.toml: types.BAN_USER.conflict: text of 6 characters: must be 'queue'",
+            "router.toml: types.BAN_USER.conflict: a string of 6 characters: must be 'queue'",
         ),
         (
             "tokens = [{role = 'bot', secret = 'a', expires = 1}]",
             "router.toml: tokens: a list of 1: must be ROLE:SECRET",
         ),
-        ("tokens = 5", "router.toml: tokens: a whole number: must be a list of"),
+        ("tokens = 5", "router.toml: tokens: an integer: must be a list of"),
     ],
 )
 def test_a_wrong_file_stops_the_start_with_one_line_naming_the_key(tmp_path: Path, text: str, line: str) -> None:
@@ -171,9 +177,9 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_wrong_argument_is_named_as_one() -> None:
-    with pytest.raises(SettingsError, match=r"^argument port: a whole number: must be less than or equal to 65535"):
+    with pytest.raises(SettingsError, match=r"^argument port: an integer: must be less than or equal to 65535"):
         load(port=70_000)
-    with pytest.raises(SettingsError, match=r"^port: a whole number: "):
+    with pytest.raises(SettingsError, match=r"^port: an integer: "):
         Settings(port=70_000)
     with pytest.raises(SettingsError, match=r"^colour: unknown setting"):
         Settings(colour="red")
