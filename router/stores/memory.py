@@ -1,0 +1,29 @@
+"""The store for tests and for routers that may forget: everything in this process, gone with it."""
+
+from __future__ import annotations
+
+from actors.ports import Queues
+from router.stores.memory_messages import MemoryMessages
+from router.stores.memory_queues import MemoryQueues
+from router.stores.retention import Retention
+
+MEMORY_RETENTION = Retention(audit_rows=20_000)
+"""A settled envelope takes about 1.5 KiB of memory."""
+
+
+class MemoryStore(MemoryMessages, MemoryQueues, Queues):
+    """``Store`` and ``Queues`` on dictionaries.
+
+    What settled within its operation's window is remembered beyond ``retention``, up to ``remembered`` envelopes.
+    """
+
+    def __init__(self, retention: Retention = MEMORY_RETENTION, *, remembered: int = 500_000) -> None:
+        MemoryMessages.__init__(self, retention, remembered)
+        self._setup_queues()
+
+    def _check(self) -> None:
+        MemoryMessages._check(self)
+
+    def sweep(self, now: int, limit: int) -> int:
+        swept = MemoryMessages.sweep(self, now, limit)
+        return swept + self._sweep_failed(now, limit - swept)

@@ -1,0 +1,262 @@
+"""The memory store's ``Store`` port: reads, counts, forgetting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from itertools import islice
+from typing import TypeVar
+
+from actors.errors import StoreUnavailable
+from actors.ports import AuditFilter, AuditLine, DeadFilter, DeadLetter, Record, Result, Stats, Store, Stored, Write
+from router.stores.memory_shelf import MemoryShelf
+from router.stores.retention import Retention
+from router.stores.row import Row
+
+T = TypeVar("T")
+
+logger = logging.getLogger("guild_router.store")
+
+
+class MemoryMessages(MemoryShelf, Store):
+    """Every accepted envelope, for as long as the process lives."""
+
+    durability = "process"
+
+    def __init__(self, retention: Retention, remembered: int) -> None:
+        super().__init__()
+        self._retention = retention
+        self._remembered = remembered
+        self._pinned: list[tuple[int, int, Row, tuple[int, int]]] = []
+        self._opened = False
+        self._warned = False
+
+    def open(self, now: int) -> None:  # noqa: ARG002 - nothing here is older than this process
+        self._opened = True
+
+    def close(self) -> None:
+        self._opened = False
+
+    def _check(self) -> None:
+        if not self._opened:
+            raise StoreUnavailable("the store is not open")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        self._check()
+        yield
+
+    def write(self, batch: Sequence[Write], now: int) -> list[Result]:
+        self._check()
+        return self.apply(batch, now)
+
+    # ------------------------------------------------------------ reads
+
+    def pending(self, guild: str = "", after: int = 0, limit: int = 1_000) -> list[Record]:
+        self._check()
+        rows = self._guilds.get(guild) if guild else self._placed
+        return [] if rows is None else [_record(row) for row in islice(rows.after(after), limit)]
+
+    def delayed(self, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
+        self._check()
+        return [_record(row) for row in islice(self._delayed.after(after), limit)]
+
+    def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
+        self._check()
+        row = self._rows.get(id)
+        return None if row is None else _stored(row)
+
+    def dead_letters(self, which: DeadFilter, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        self._check()
+        rows = (row for row in self._dead.after(after) if _matches(row, which))
+        return [_letter(row) for row in islice(rows, limit)]
+
+    def purge_dead(self, which: DeadFilter, limit: int) -> int:
+        self._check()
+        rows = list(islice((row for row in self._dead.after() if _matches(row, which)), limit))
+        for row in rows:
+            self._forget_letter(row)
+        return len(rows)
+
+    def audit(self, which: AuditFilter, limit: int = 100) -> list[AuditLine]:
+        self._check()
+        return list(islice((line for line in self._lines.backward() if _asked(line, which)), limit))
+
+    def stats(self) -> Mapping[str, Stats]:
+        self._check()
+        return {
+            queue: Stats(each.pending, each.processing, each.completed, each.failed, each.dead, each.oldest)
+            for queue, each in self._tally.queues.items()
+        }
+
+    # ------------------------------------------------------------ forgetting
+
+    def sweep(self, now: int, limit: int) -> int:
+        self._check()
+        left = limit
+        for step in (self._sweep_windows, self._sweep_pinned, self._sweep_endings, self._sweep_notes, self._sweep_dead):
+            left -= step(now, left)
+        return limit - left
+
+    def _sweep_windows(self, now: int, limit: int) -> int:
+        swept = 0
+        while swept < limit and self._windows and self._windows[0][0] <= now:
+            _, key, id_ = heappop(self._windows)
+            held = self._operations.get(key)
+            if held is not None and held.id == id_ and held.settled_at and held.settled_at + held.window <= now:
+                self.release(held)
+                swept += 1
+        return swept
+
+    def _sweep_endings(self, now: int, limit: int) -> int:
+        edge = self._retention.audit_edge(now)
+        swept = 0
+        while swept < limit and self._endings:
+            row, ending, place = self._endings[0]
+            if len(self._endings) <= self._retention.audit_rows and place[0] > edge:
+                break
+            self._endings.popleft()
+            if place[0] + row.window > now:
+                heappush(self._pinned, (place[0] + row.window, ending, row, place))
+            else:
+                self._forget_ending(row, ending, place)
+                swept += 1
+        return swept
+
+    def _sweep_pinned(self, now: int, limit: int) -> int:
+        swept = 0
+        while swept < limit and self._pinned:
+            if self._pinned[0][0] > now:
+                if len(self._pinned) <= self._remembered:
+                    break
+                self._warn()
+            _, ending, row, place = heappop(self._pinned)
+            self._forget_ending(row, ending, place)
+            swept += 1
+        return swept
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "more than %s envelopes settled within their windows: the oldest are forgotten early, "
+                "and a repetition of one of these ids would be new",
+                self._remembered,
+            )
+
+    def _forget_ending(self, row: Row, ending: int, place: tuple[int, int]) -> None:
+        self._lines.discard(place)
+        if row.ending == ending and not row.dead:
+            self._rows.pop(row.id, None)
+
+    def _sweep_notes(self, now: int, limit: int) -> int:
+        edge = self._retention.audit_edge(now)
+        over = len(self._notes) - self._retention.audit_rows
+        gone = _leading(self._notes.items(), lambda n, item: n < over or item[0].at <= edge, limit)
+        for note, place in gone:
+            del self._notes[note]
+            self._lines.discard(place)
+        return len(gone)
+
+    def _sweep_dead(self, now: int, limit: int) -> int:
+        edge = self._retention.dead_edge(now)
+        swept = 0
+        while swept < limit and self._deaths:
+            row, ending = self._deaths[0]
+            here = row.dead and row.ending == ending
+            if here and len(self._dead) <= self._retention.dead_rows and row.settled_at > edge:
+                break
+            self._deaths.popleft()
+            if here:
+                self._forget_letter(row)
+                swept += 1
+        return swept
+
+    def _forget_letter(self, row: Row) -> None:
+        self._dead.discard(row.position)
+        row.dead = False
+        self._tally.shift(row.queue, dead=-1)
+        if (row.settled_at, row.ending) not in self._lines:
+            self._rows.pop(row.id, None)
+
+
+def _leading(items: Iterable[T], goes: Callable[[int, T], bool], limit: int) -> list[T]:
+    found: list[T] = []
+    for number, item in enumerate(islice(items, limit)):
+        if not goes(number, item):
+            break
+        found.append(item)
+    return found
+
+
+def _matches(row: Row, which: DeadFilter) -> bool:
+    return (
+        (not which.id or row.id == which.id)
+        and (not which.guild or row.guild == which.guild)
+        and (not which.queue or row.queue == which.queue)
+        and (not which.type or row.type == which.type)
+        and (not which.before or row.settled_at < which.before)
+    )
+
+
+def _asked(line: AuditLine, which: AuditFilter) -> bool:
+    return (
+        (not which.id or line.id == which.id)
+        and (not which.guild or line.guild == which.guild)
+        and (not which.user or line.user == which.user)
+        and (not which.type or line.type == which.type)
+        and line.at >= which.since
+        and (not which.until or line.at < which.until)
+    )
+
+
+def _record(row: Row) -> Record:
+    return Record(
+        row.frame,
+        row.sequence,
+        row.position,
+        row.accepted_at,
+        row.attempts,
+        row.protocol,
+        row.until,
+        row.expires_at,
+        row.trail,
+    )
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(
+        row.frame,
+        row.sequence,
+        row.position,
+        row.accepted_at,
+        row.state,
+        row.status,
+        row.attempts,
+        row.protocol,
+        row.until,
+        row.settled_at,
+        row.answer,
+        row.trail,
+        row.replays,
+    )
+
+
+def _letter(row: Row) -> DeadLetter:
+    return DeadLetter(
+        row.frame,
+        row.id,
+        row.type,
+        row.guild,
+        row.queue,
+        row.sequence,
+        row.position,
+        row.reason,
+        row.attempts,
+        row.replays,
+        row.settled_at,
+        row.answer,
+        row.trail,
+    )

@@ -1,0 +1,321 @@
+"""The memory store's ``Queues`` port."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import islice
+
+from actors.ports import Claim, Entry, Nack, QueueStats
+from router.stores.retention import Retention
+from router.stores.tally import Tally
+
+WAITING, DELAYED, CLAIMED, DONE, FAILED = range(5)
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An entry and where it stands."""
+
+    number: int  #: in the order the entries came
+    id: str
+    queue: str
+    frame: bytes
+    priority: int
+    available_at: int
+    expires_at: int
+    appended_at: int
+    state: int = WAITING
+    attempts: int = 0
+    token: int = 0
+    until: int = 0
+    error: str = ""
+    ended_at: int = 0
+
+
+class Drawers:
+    """The entries of one queue; heaps may hold items that have moved on, which are passed over."""
+
+    __slots__ = ("delayed", "done", "expiring", "failed", "lapsing", "ready")
+
+    def __init__(self) -> None:
+        self.ready: list[tuple[int, int, Item]] = []
+        self.delayed: list[tuple[int, int, Item]] = []
+        self.lapsing: list[tuple[int, int, Item]] = []
+        self.expiring: list[tuple[int, int, Item]] = []
+        self.done: dict[str, Item] = {}
+        self.failed: dict[str, Item] = {}
+
+
+class MemoryQueues:
+    """Named queues, for as long as the process lives."""
+
+    _retention: Retention
+
+    def _setup_queues(self) -> None:
+        self._items: dict[str, Item] = {}
+        self._drawers: dict[str, Drawers] = {}
+        self._paused: set[str] = set()
+        self._item_number = 0
+        self._token = 0
+        self._queue_tally = Tally()
+
+    def _check(self) -> None:
+        raise NotImplementedError
+
+    def _drawer(self, queue: str) -> Drawers:
+        drawers = self._drawers.get(queue)
+        if drawers is None:
+            drawers = self._drawers[queue] = Drawers()
+        return drawers
+
+    # ------------------------------------------------------------ in and out
+
+    def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
+        self._check()
+        added = []
+        for entry in entries:
+            if entry.id in self._items:
+                added.append(False)
+                continue
+            self._item_number += 1
+            item = Item(self._item_number, *entry[:5], entry.expires_at, now)
+            self._items[item.id] = item
+            if item.expires_at:
+                heappush(self._drawer(item.queue).expiring, (item.expires_at, item.number, item))
+            self._wait(item, item.available_at, now)
+            added.append(True)
+        return added
+
+    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+        self._check()
+        drawers = self._drawer(queue)
+        self._expire(drawers, now)
+        while drawers.delayed and drawers.delayed[0][0] <= now:
+            available_at, _, item = heappop(drawers.delayed)
+            if item.state == DELAYED and item.available_at == available_at:
+                self._uncount(item)
+                self._wait(item, available_at, now)
+        if queue in self._paused:
+            return []
+        self._lapse(drawers, now)
+        claims: list[Claim] = []
+        while len(claims) < limit and drawers.ready:
+            item = heappop(drawers.ready)[2]
+            if (item.state == CLAIMED and item.until <= now) or item.state == WAITING:
+                self._uncount(item)
+                self._token += 1
+                item.state = CLAIMED
+                item.attempts += 1
+                item.token = self._token
+                item.until = until
+                heappush(drawers.lapsing, (until, item.token, item))
+                self._queue_tally.shift(queue, processing=1)
+                claims.append(Claim(item.id, queue, item.frame, item.priority, item.attempts, item.token, until))
+        return claims
+
+    def _expire(self, drawers: Drawers, now: int) -> None:
+        late: list[Item] = []
+        while drawers.expiring and drawers.expiring[0][0] < now:
+            item = heappop(drawers.expiring)[2]
+            if item.state in (WAITING, DELAYED):
+                self._fail(item, "expired", now)
+            elif item.state == CLAIMED:
+                if item.until <= now:
+                    self._fail(item, "expired", now)
+                else:
+                    late.append(item)
+        for item in late:
+            heappush(drawers.expiring, (item.expires_at, item.number, item))
+
+    def _lapse(self, drawers: Drawers, now: int) -> None:
+        while drawers.lapsing and drawers.lapsing[0][0] <= now:
+            until, token, item = heappop(drawers.lapsing)
+            if item.state == CLAIMED and item.token == token and item.until == until:
+                heappush(drawers.ready, (-item.priority, item.number, item))
+
+    def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
+        self._check()
+        results = []
+        for id_, token in claims:
+            item = self._items.get(id_)
+            if item is None or item.token != token or item.state not in (CLAIMED, DONE):
+                results.append(False)
+                continue
+            if item.state == CLAIMED:
+                self._uncount(item)
+                self._queue_tally.shift(item.queue, completed=1)
+                item.state = DONE
+                item.ended_at = now
+                done = self._drawer(item.queue).done
+                done[id_] = item
+                while len(done) > keep:
+                    gone = next(iter(done))
+                    del done[gone], self._items[gone]
+            results.append(True)
+        return results
+
+    def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
+        self._check()
+        results = []
+        for nack in nacks:
+            item = self._items.get(nack.id)
+            if item is None or item.token != nack.token or item.state == DONE:
+                results.append(False)
+            elif item.state != CLAIMED:
+                failed = item.state == FAILED
+                same = failed == nack.dead and item.error == nack.error
+                results.append(same and (failed or item.available_at == nack.retry_at))
+            else:
+                if not nack.spent:
+                    item.attempts -= 1
+                if nack.dead:
+                    self._fail(item, nack.error, now)
+                    self._trim_failed(item.queue, keep)
+                else:
+                    self._uncount(item)
+                    item.error = nack.error
+                    item.available_at = nack.retry_at
+                    self._wait(item, nack.retry_at, now)
+                results.append(True)
+        return results
+
+    def extend(self, claims: Sequence[tuple[str, int]], until: int) -> list[bool]:
+        self._check()
+        results = []
+        for id_, token in claims:
+            item = self._items.get(id_)
+            holds = item is not None and item.token == token and item.state == CLAIMED
+            if item is not None and holds:
+                item.until = until
+                heappush(self._drawer(item.queue).lapsing, (until, token, item))
+            results.append(holds)
+        return results
+
+    def remove(self, ids: Sequence[str]) -> list[bool]:
+        self._check()
+        results = []
+        for id_ in ids:
+            item = self._items.get(id_)
+            free = item is not None and item.state in (WAITING, DELAYED)
+            if item is not None and free:
+                self._drop(item)
+            results.append(free)
+        return results
+
+    def purge(self, queue: str) -> int:
+        self._check()
+        items = [each for each in self._items.values() if each.queue == queue and each.state in (WAITING, DELAYED)]
+        for item in items:
+            self._drop(item)
+        return len(items)
+
+    # ------------------------------------------------------------ looking
+
+    def pause(self, queue: str, paused: bool) -> None:
+        self._check()
+        if paused:
+            self._paused.add(queue)
+        else:
+            self._paused.discard(queue)
+
+    def paused(self) -> frozenset[str]:
+        self._check()
+        return frozenset(self._paused)
+
+    def queue_stats(self) -> Mapping[str, QueueStats]:
+        self._check()
+        return queue_stats(self._queue_tally, self._paused)
+
+    def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
+        self._check()
+        items = self._drawers[queue].failed.values() if queue in self._drawers else ()
+        return [(item.id, item.frame, item.error, item.ended_at) for item in islice(items, limit)]
+
+    def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
+        self._check()
+        failed = self._drawers[queue].failed if queue in self._drawers else {}
+        items = [item for item in failed.values() if not ids or item.id in ids]
+        for item in items:
+            del failed[item.id]
+            self._queue_tally.shift(queue, dead=-1)
+            item.attempts = item.until = item.ended_at = item.expires_at = 0
+            item.error = ""
+            item.available_at = now
+            self._wait(item, now, now)
+        return len(items)
+
+    def _sweep_failed(self, now: int, limit: int) -> int:
+        edge = self._retention.dead_edge(now)
+        swept = 0
+        for drawers in self._drawers.values():
+            while swept < limit and drawers.failed:
+                item = next(iter(drawers.failed.values()))
+                if len(drawers.failed) <= self._retention.dead_rows and item.ended_at > edge:
+                    break
+                self._forget_failed(item)
+                swept += 1
+        return swept
+
+    # ------------------------------------------------------------ moves
+
+    def _wait(self, item: Item, available_at: int, now: int) -> None:
+        drawers = self._drawer(item.queue)
+        if available_at > now:
+            item.state = DELAYED
+            heappush(drawers.delayed, (available_at, item.number, item))
+            self._queue_tally.shift(item.queue, delayed=1)
+        else:
+            item.state = WAITING
+            heappush(drawers.ready, (-item.priority, item.number, item))
+            self._queue_tally.shift(item.queue, pending=1, since=item.appended_at)
+
+    def _uncount(self, item: Item) -> None:
+        if item.state == WAITING:
+            self._queue_tally.shift(item.queue, pending=-1, since=item.appended_at)
+        elif item.state == DELAYED:
+            self._queue_tally.shift(item.queue, delayed=-1)
+        else:
+            self._queue_tally.shift(item.queue, processing=-1)
+
+    def _fail(self, item: Item, error: str, now: int) -> None:
+        self._uncount(item)
+        self._queue_tally.shift(item.queue, failed=1, dead=1)
+        item.state = FAILED
+        item.error = error
+        item.ended_at = now
+        self._drawer(item.queue).failed[item.id] = item
+
+    def _trim_failed(self, queue: str, keep: int) -> None:
+        failed = self._drawer(queue).failed
+        while len(failed) > keep:
+            self._forget_failed(next(iter(failed.values())))
+
+    def _forget_failed(self, item: Item) -> None:
+        del self._drawer(item.queue).failed[item.id], self._items[item.id]
+        self._queue_tally.shift(item.queue, dead=-1)
+
+    def _drop(self, item: Item) -> None:
+        self._uncount(item)
+        item.state = DONE
+        del self._items[item.id]
+
+
+def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:
+    """The counts of every queue that was ever used or is paused."""
+    for queue in paused:
+        tally.of(queue)
+    return {
+        queue: QueueStats(
+            each.pending,
+            each.delayed,
+            each.processing,
+            each.completed,
+            each.failed,
+            each.dead,
+            each.oldest,
+            queue in paused,
+        )
+        for queue, each in tally.queues.items()
+    }
