@@ -1,0 +1,1 @@
+"""The catalog: every message type as a class."""
