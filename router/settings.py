@@ -233,6 +233,15 @@ class Settings(BaseModel):
             queues={name: queue.options() for name, queue in self.queues.items()},
         )
 
+    def store_options(self) -> dict[str, int]:
+        """How long and how much a store remembers of what is over."""
+        return {
+            "audit_days": self.audit_days,
+            "audit_rows": self.audit_rows,
+            "dead_days": self.dead_letter_days,
+            "dead_rows": self.dead_letter_rows,
+        }
+
     def public(self) -> dict[str, Any]:
         """All settings, fit to be shown: without secrets."""
         shown = self.model_dump(mode="json", exclude={"tokens", "redis_password", "redis_url", "store"})

@@ -1,0 +1,107 @@
+"""The daemon: a router and its server in one process, from the start to the last drained command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from router.http.app import create_app
+from router.http.server import bind, make_server, url_of
+from router.router import Router
+from router.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """Serves one router until a signal, ``close()``, or the router's own end.
+
+    The first SIGTERM or SIGINT drains: new commands get 503, running ones have ``settings.drain`` seconds, what has not
+    started stays in the store. A second one ends the process at once; the store is as a crash would leave it: whole.
+    """
+
+    def __init__(self, router: Router, settings: Settings, listening: socket.socket | None = None) -> None:
+        self.router = router
+        self.settings = settings
+        self.app = create_app(router, settings)
+        self.cause: str | None = None  #: why the router ended by itself
+        self._socket = listening or bind(settings.host, settings.port)
+        self._server = make_server(self.app, settings)
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return url_of(self._socket)
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> int:
+        """Serve until the end; the exit status: 0, or 1 when the router failed."""
+        try:
+            self.router.start()
+            return asyncio.run(self._serve(ready))
+        finally:
+            self.router.stop()
+            self._socket.close()
+
+    def close(self) -> None:
+        """Drain and end; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._drain)
+
+    async def _serve(self, ready: Callable[[], None]) -> int:
+        self._loop = loop = asyncio.get_running_loop()
+        self.router.engine.runtime.on_escalation(lambda reason: loop.call_soon_threadsafe(self._fail, reason))
+        handled = _handle_signals(loop, self._on_signal)
+        try:
+            serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+            ready()
+            await serving
+            if self._draining is not None:
+                await self._draining
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+            self._loop = None
+        return 1 if self.cause else 0
+
+    def _on_signal(self, number: int) -> None:
+        if self._draining is not None:
+            log.warning("stopped at once by a second signal")
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(128 + number)  # threads of user handlers cannot be ended any other way
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._draining is None:
+            log.info("draining for up to %g seconds", self.settings.drain)
+            self.app.state.draining = True
+            self._draining = asyncio.get_running_loop().create_task(self._drained())
+
+    async def _drained(self) -> None:
+        try:
+            await asyncio.to_thread(self.router.stop, self.settings.drain)
+        finally:
+            self._server.should_exit = True
+
+    def _fail(self, reason: Any) -> None:
+        self.cause = str(reason)
+        log.critical("the router gave up: %s", self.cause)
+        self.app.state.draining = True
+        self._server.should_exit = True
+
+
+def _handle_signals(loop: asyncio.AbstractEventLoop, handle: Callable[[int], None]) -> list[int]:
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, handle, number)
+    except (NotImplementedError, RuntimeError, ValueError):
+        return []  # not the main thread (a test, an embedding program), or a platform without them
+    return [signal.SIGTERM, signal.SIGINT]

@@ -1,0 +1,23 @@
+"""Events and notifications: publish."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from router.http.access import BODY, RequestId, TheRouter, problems
+from router.http.auth import Anyone
+from router.http.body import StrictRoute
+from router.http.models import EventAnswer, MessageBody
+from router.http.sending import message_of, options_of
+
+routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRoute)
+
+
+@routes.post("", status_code=202, response_model=EventAnswer, responses=problems(409, 429, *BODY))
+async def publish(
+    *, body: MessageBody, request: Request, router: TheRouter, caller: Anyone, request_id: RequestId
+) -> EventAnswer:
+    """Publish an event or a notification into its queue; stored when it is answered."""
+    message = message_of(body, router, caller, "event", "notification")
+    event_id = await router.apublish(message, **options_of(body, request))
+    return EventAnswer(event_id=event_id, request_id=body.request_id or request_id)

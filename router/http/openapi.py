@@ -1,0 +1,83 @@
+"""The description of the interface, with every message type of the catalog in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from router.http.door import is_open
+from router.messages.base import Message
+
+_REF = "#/components/schemas/"
+
+
+def describe(app: FastAPI, catalog: Mapping[str, type[Message]]) -> dict[str, Any]:
+    """FastAPI's description, and for each type a body whose ``data`` is that type's payload."""
+    schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    components.pop("HTTPValidationError", None)
+    components.pop("ValidationError", None)
+    for body, kinds in (("CommandBody", ("command", "task")), ("MessageBody", ("event", "notification"))):
+        choice = {name: cls for name, cls in catalog.items() if cls.__kind__ in kinds}
+        if body in components and choice:
+            components[body] = _one_of(body, components, choice)
+    schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in schema["paths"].items():
+        for operation in operations.values():
+            operation["responses"].pop("422", None) if not _may_be_invalid(operation) else None
+            if not is_open(path):
+                operation["security"] = [{"token": []}]
+    return schema
+
+
+def _one_of(body: str, components: dict[str, Any], choice: Mapping[str, type[Message]]) -> dict[str, Any]:
+    components[f"Any{body}"] = components[body]
+    mapping = {}
+    for name, cls in sorted(choice.items()):
+        key = f"{cls.__name__}{body.removesuffix('Body')}" if cls.__kind__ not in cls.__name__.lower() else cls.__name__
+        payload = cls.payload_schema()
+        components |= _lifted(payload)
+        components[f"{key}Data"] = payload
+        components[key] = {
+            "allOf": [
+                {"$ref": f"{_REF}Any{body}"},
+                {
+                    "type": "object",
+                    "properties": {"type": {"const": name}, "data": {"$ref": f"{_REF}{key}Data"}},
+                    "required": ["type"],
+                },
+            ]
+        }
+        mapping[name] = f"{_REF}{key}"
+    return {
+        "oneOf": [{"$ref": ref} for ref in mapping.values()],
+        "discriminator": {"propertyName": "type", "mapping": mapping},
+    }
+
+
+def _lifted(schema: dict[str, Any]) -> dict[str, Any]:
+    # A payload's own definitions move up to the components, where references can find them.
+    found = schema.pop("$defs", {})
+    _point(schema)
+    for definition in found.values():
+        _point(definition)
+    return found
+
+
+def _point(node: Any) -> None:
+    if isinstance(node, dict):
+        ref = node.get("$ref")
+        if isinstance(ref, str):
+            node["$ref"] = ref.replace("#/$defs/", _REF)
+        for inner in node.values():
+            _point(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _point(inner)
+
+
+def _may_be_invalid(operation: Mapping[str, Any]) -> bool:
+    return bool(operation.get("requestBody") or operation.get("parameters"))
