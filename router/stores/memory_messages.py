@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from heapq import heappop, heappush
-from itertools import islice
+from heapq import heappop, heappush, merge
+from itertools import chain, islice
 from typing import TypeVar
 
 from actors.errors import StoreUnavailable
 from actors.ports import AuditFilter, AuditLine, DeadFilter, DeadLetter, Record, Result, Stats, Store, Stored, Write
-from router.stores.memory_shelf import MemoryShelf
+from router.stores.memory_shelf import MemoryShelf, ended_line
 from router.stores.retention import Retention
 from router.stores.row import Row
 
@@ -29,7 +29,7 @@ class MemoryMessages(MemoryShelf, Store):
         super().__init__()
         self._retention = retention
         self._remembered = remembered
-        self._pinned: list[tuple[int, int, Row, tuple[int, int]]] = []
+        self._pinned: list[tuple[int, int, Row, int]] = []
         self._opened = False
         self._warned = False
 
@@ -82,13 +82,26 @@ class MemoryMessages(MemoryShelf, Store):
 
     def audit(self, which: AuditFilter, limit: int = 100) -> list[AuditLine]:
         self._check()
-        return list(islice((line for line in self._lines.backward() if _asked(line, which)), limit))
+        lines = merge(self._ended_lines(), self._noted_lines(), key=lambda each: each[0], reverse=True)
+        return list(islice((line for _, line in lines if _asked(line, which)), limit))
+
+    def _ended_lines(self) -> Iterator[tuple[tuple[int, int], AuditLine]]:
+        pinned = sorted((ending, row, at) for _, ending, row, at in self._pinned)
+        endings = ((ending, row, at) for row, ending, at in reversed(self._endings))
+        for ending, row, at in chain(endings, reversed(pinned)):
+            line = ended_line(row) if row.ending == ending else self._former[ending]
+            yield (at, ending), line
+
+    def _noted_lines(self) -> Iterator[tuple[tuple[int, int], AuditLine]]:
+        places = sorted(((note.at, line), note) for note, line in self._notes.items())
+        for place, note in reversed(places):
+            yield place, AuditLine(note.at, note.kind, note.id, note.guild, note.user, "", note.detail)
 
     def stats(self) -> Mapping[str, Stats]:
         self._check()
         return {
             queue: Stats(each.pending, each.processing, each.completed, each.failed, each.dead, each.oldest)
-            for queue, each in self._tally.queues.items()
+            for queue, each in self._tally.items()
         }
 
     # ------------------------------------------------------------ forgetting
@@ -96,32 +109,22 @@ class MemoryMessages(MemoryShelf, Store):
     def sweep(self, now: int, limit: int) -> int:
         self._check()
         left = limit
-        for step in (self._sweep_windows, self._sweep_pinned, self._sweep_endings, self._sweep_notes, self._sweep_dead):
+        for step in (self._sweep_pinned, self._sweep_endings, self._sweep_notes, self._sweep_dead):
             left -= step(now, left)
         return limit - left
-
-    def _sweep_windows(self, now: int, limit: int) -> int:
-        swept = 0
-        while swept < limit and self._windows and self._windows[0][0] <= now:
-            _, key, id_ = heappop(self._windows)
-            held = self._operations.get(key)
-            if held is not None and held.id == id_ and held.settled_at and held.settled_at + held.window <= now:
-                self.release(held)
-                swept += 1
-        return swept
 
     def _sweep_endings(self, now: int, limit: int) -> int:
         edge = self._retention.audit_edge(now)
         swept = 0
         while swept < limit and self._endings:
-            row, ending, place = self._endings[0]
-            if len(self._endings) <= self._retention.audit_rows and place[0] > edge:
+            row, ending, at = self._endings[0]
+            if len(self._endings) <= self._retention.audit_rows and at > edge:
                 break
             self._endings.popleft()
-            if place[0] + row.window > now:
-                heappush(self._pinned, (place[0] + row.window, ending, row, place))
+            if at + row.window > now:
+                heappush(self._pinned, (at + row.window, ending, row, at))
             else:
-                self._forget_ending(row, ending, place)
+                self._forget_ending(row, ending)
                 swept += 1
         return swept
 
@@ -132,8 +135,8 @@ class MemoryMessages(MemoryShelf, Store):
                 if len(self._pinned) <= self._remembered:
                     break
                 self._warn()
-            _, ending, row, place = heappop(self._pinned)
-            self._forget_ending(row, ending, place)
+            _, ending, row, _ = heappop(self._pinned)
+            self._forget_ending(row, ending)
             swept += 1
         return swept
 
@@ -146,26 +149,31 @@ class MemoryMessages(MemoryShelf, Store):
                 self._remembered,
             )
 
-    def _forget_ending(self, row: Row, ending: int, place: tuple[int, int]) -> None:
-        self._lines.discard(place)
-        if row.ending == ending and not row.dead:
-            self._rows.pop(row.id, None)
+    def _forget_ending(self, row: Row, ending: int) -> None:
+        self._former.pop(ending, None)
+        if row.ending == ending:
+            row.ending = 0
+            if not row.dead:
+                self._forget(row)
+
+    def _forget(self, row: Row) -> None:
+        del self._rows[row.id]
+        self._release(row)
 
     def _sweep_notes(self, now: int, limit: int) -> int:
         edge = self._retention.audit_edge(now)
         over = len(self._notes) - self._retention.audit_rows
-        gone = _leading(self._notes.items(), lambda n, item: n < over or item[0].at <= edge, limit)
-        for note, place in gone:
+        gone = _leading(self._notes, lambda n, note: n < over or note.at <= edge, limit)
+        for note in gone:
             del self._notes[note]
-            self._lines.discard(place)
         return len(gone)
 
     def _sweep_dead(self, now: int, limit: int) -> int:
         edge = self._retention.dead_edge(now)
         swept = 0
         while swept < limit and self._deaths:
-            row, ending = self._deaths[0]
-            here = row.dead and row.ending == ending
+            row, position = self._deaths[0]
+            here = row.dead and row.position == position
             if here and len(self._dead) <= self._retention.dead_rows and row.settled_at > edge:
                 break
             self._deaths.popleft()
@@ -177,9 +185,9 @@ class MemoryMessages(MemoryShelf, Store):
     def _forget_letter(self, row: Row) -> None:
         self._dead.discard(row.position)
         row.dead = False
-        self._tally.shift(row.queue, dead=-1)
-        if (row.settled_at, row.ending) not in self._lines:
-            self._rows.pop(row.id, None)
+        self._tally[row.queue].dead -= 1
+        if not row.ending:
+            self._forget(row)
 
 
 def _leading(items: Iterable[T], goes: Callable[[int, T], bool], limit: int) -> list[T]:

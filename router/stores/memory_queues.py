@@ -111,7 +111,7 @@ class MemoryQueues:
                 item.token = self._token
                 item.until = until
                 heappush(drawers.lapsing, (until, item.token, item))
-                self._queue_tally.shift(queue, processing=1)
+                self._queue_tally[queue].processing += 1
                 claims.append(Claim(item.id, queue, item.frame, item.priority, item.attempts, item.token, until))
         return claims
 
@@ -145,7 +145,7 @@ class MemoryQueues:
                 continue
             if item.state == CLAIMED:
                 self._uncount(item)
-                self._queue_tally.shift(item.queue, completed=1)
+                self._queue_tally[item.queue].completed += 1
                 item.state = DONE
                 item.ended_at = now
                 done = self._drawer(item.queue).done
@@ -239,7 +239,7 @@ class MemoryQueues:
         items = [item for item in failed.values() if not ids or item.id in ids]
         for item in items:
             del failed[item.id]
-            self._queue_tally.shift(queue, dead=-1)
+            self._queue_tally[queue].dead -= 1
             item.attempts = item.until = item.ended_at = item.expires_at = 0
             item.error = ""
             item.available_at = now
@@ -265,23 +265,23 @@ class MemoryQueues:
         if available_at > now:
             item.state = DELAYED
             heappush(drawers.delayed, (available_at, item.number, item))
-            self._queue_tally.shift(item.queue, delayed=1)
+            self._queue_tally[item.queue].delayed += 1
         else:
             item.state = WAITING
             heappush(drawers.ready, (-item.priority, item.number, item))
-            self._queue_tally.shift(item.queue, pending=1, since=item.appended_at)
+            self._queue_tally[item.queue].arrive(item.appended_at)
 
     def _uncount(self, item: Item) -> None:
         if item.state == WAITING:
-            self._queue_tally.shift(item.queue, pending=-1, since=item.appended_at)
+            self._queue_tally[item.queue].leave(item.appended_at)
         elif item.state == DELAYED:
-            self._queue_tally.shift(item.queue, delayed=-1)
+            self._queue_tally[item.queue].delayed -= 1
         else:
-            self._queue_tally.shift(item.queue, processing=-1)
+            self._queue_tally[item.queue].processing -= 1
 
     def _fail(self, item: Item, error: str, now: int) -> None:
         self._uncount(item)
-        self._queue_tally.shift(item.queue, failed=1, dead=1)
+        self._queue_tally[item.queue].end(False, True)
         item.state = FAILED
         item.error = error
         item.ended_at = now
@@ -294,7 +294,7 @@ class MemoryQueues:
 
     def _forget_failed(self, item: Item) -> None:
         del self._drawer(item.queue).failed[item.id], self._items[item.id]
-        self._queue_tally.shift(item.queue, dead=-1)
+        self._queue_tally[item.queue].dead -= 1
 
     def _drop(self, item: Item) -> None:
         self._uncount(item)
@@ -305,7 +305,7 @@ class MemoryQueues:
 def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:
     """The counts of every queue that was ever used or is paused."""
     for queue in paused:
-        tally.of(queue)
+        _ = tally[queue]
     return {
         queue: QueueStats(
             each.pending,
@@ -317,5 +317,5 @@ def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:
             each.oldest,
             queue in paused,
         )
-        for queue, each in tally.queues.items()
+        for queue, each in tally.items()
     }

@@ -1,10 +1,9 @@
-"""A mapping read in the order of its keys."""
+"""A mapping read in the order of its keys, written as fast as a dictionary."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound="Any")
@@ -12,18 +11,18 @@ V = TypeVar("V")
 
 
 class Ordered(Generic[K, V]):
-    """Keys mostly come in rising order and mostly leave at the front; both then cost O(1), and a seek O(log n).
-
-    A key that comes out of order is sorted in at the next read; a key that left is forgotten at the next tidying,
-    when as many have left as remain.
+    """A write costs what it costs a dictionary. A read walks a sorted list of keys made at an earlier read; keys added
+    since are sorted in only when a reader gets to the end of that list, so that reading page by page stays linear.
+    Keys out of order are sorted in at the next read.
     """
 
-    __slots__ = ("_items", "_keys", "_sorted")
+    __slots__ = ("_disorder", "_highest", "_items", "_keys")
 
     def __init__(self) -> None:
         self._items: dict[K, V] = {}
-        self._keys: list[K] = []
-        self._sorted = True
+        self._keys: list[K] = []  # of an earlier moment, sorted
+        self._highest: K | None = None
+        self._disorder = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -36,43 +35,39 @@ class Ordered(Generic[K, V]):
 
     def add(self, key: K, value: V) -> None:
         """Put a key in; one that is there gets the new value."""
-        if key not in self._items:
-            if self._keys and not self._keys[-1] < key:
-                self._sorted = False
-            self._keys.append(key)
+        highest = self._highest
+        if highest is None or highest < key:
+            self._highest = key
+        else:
+            self._disorder = True
         self._items[key] = value
 
-    def discard(self, key: K) -> None:
+    def discard(self, key: K) -> V | None:
         """Take a key out, if it is there."""
-        if self._items.pop(key, None) is None:
-            return
-        if not self._items:
-            self._keys.clear()
-            self._sorted = True
-        elif len(self._keys) > 64 and len(self._keys) > 2 * len(self._items):
-            self._tidy()
+        return self._items.pop(key, None)
 
     def after(self, key: K | None = None) -> Iterator[V]:
         """Values in the order of keys, those above ``key``; the mapping must not change meanwhile."""
-        if not self._sorted:
-            self._tidy()
-        start = 0 if key is None else bisect_right(self._keys, key)
-        for each in islice(self._keys, start, None):
-            if each in self._items:
-                yield self._items[each]
+        if self._disorder:
+            self._sort()
+        while True:
+            keys, items = self._keys, self._items
+            for at in range(0 if key is None else bisect_right(keys, key), len(keys)):
+                key = keys[at]
+                if key in items:
+                    yield items[key]
+            if not items or (keys and keys[-1] == self._highest):
+                return
+            self._sort()
 
     def backward(self) -> Iterator[V]:
         """Values from the highest key down; the mapping must not change meanwhile."""
-        if not self._sorted:
-            self._tidy()
-        for each in reversed(self._keys):
-            if each in self._items:
-                yield self._items[each]
+        self._sort()
+        items = self._items
+        for key in reversed(self._keys):
+            yield items[key]
 
-    def first(self) -> V | None:
-        """The value of the lowest key."""
-        return next(self.after(), None)
-
-    def _tidy(self) -> None:
+    def _sort(self) -> None:
         self._keys = sorted(self._items)
-        self._sorted = True
+        self._highest = self._keys[-1] if self._keys else None
+        self._disorder = False

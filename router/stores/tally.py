@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import NamedTuple
-
-
-class Shift(NamedTuple):
-    """A change of one queue's counts."""
-
-    queue: str
-    pending: int = 0
-    processing: int = 0
-    completed: int = 0
-    failed: int = 0
-    dead: int = 0
-    delayed: int = 0
-    since: int = 0  #: with ``pending``: the time the pending one dates from
+from heapq import heapify, heappop, heappush
 
 
 class Counts:
@@ -33,73 +19,48 @@ class Counts:
     @property
     def oldest(self) -> int:
         """The time the oldest pending one dates from; 0: none."""
-        heap = self._heap
-        while heap and heap[0] not in self._since:
+        heap, since = self._heap, self._since
+        while heap and heap[0] not in since:
             heappop(heap)
         return heap[0] if heap else 0
 
-    def date(self, since: int, amount: int) -> None:
-        """So many more (or fewer) pending ones date from ``since``."""
-        known = self._since.get(since, 0)
-        if known + amount:
-            self._since[since] = known + amount
-            if not known:
-                heappush(self._heap, since)
+    def arrive(self, since: int, amount: int = 1) -> None:
+        """So many more are pending, dating from ``since``."""
+        self.pending += amount
+        if since in self._since:
+            self._since[since] += amount
         else:
-            self._since.pop(since, None)
-            # Left to itself the heap would keep a time per batch for as long as an old one is pending.
-            if len(self._heap) > 64 and len(self._heap) > 2 * len(self._since):
-                self._heap = sorted(self._since)
+            self._since[since] = amount
+            heappush(self._heap, since)
+
+    def leave(self, since: int, amount: int = 1) -> None:
+        """So many fewer are pending."""
+        self.pending -= amount
+        left = self._since[since] - amount
+        if left:
+            self._since[since] = left
+            return
+        del self._since[since]
+        # Left to itself the heap would keep a time per batch for as long as an old one is pending.
+        if len(self._heap) > 64 and len(self._heap) > 2 * len(self._since):
+            self._heap = list(self._since)
+            heapify(self._heap)
+
+    def end(self, well: bool, dead: bool) -> None:
+        """One more has ended."""
+        if well:
+            self.completed += 1
+        else:
+            self.failed += 1
+        if dead:
+            self.dead += 1
 
 
-class Tally:
-    """Counts of all queues; a transaction that fails takes back its shifts."""
+class Tally(dict[str, Counts]):
+    """Counts of all queues; a queue that is asked for is there."""
 
-    def __init__(self) -> None:
-        self.queues: dict[str, Counts] = {}
-        self._undo: list[Shift] | None = None
+    __slots__ = ()
 
-    def of(self, queue: str) -> Counts:
-        """The counts of one queue."""
-        counts = self.queues.get(queue)
-        if counts is None:
-            counts = self.queues[queue] = Counts()
+    def __missing__(self, queue: str) -> Counts:
+        counts = self[queue] = Counts()
         return counts
-
-    def shift(  # noqa: PLR0917 - the fields of a Shift
-        self,
-        queue: str,
-        pending: int = 0,
-        processing: int = 0,
-        completed: int = 0,
-        failed: int = 0,
-        dead: int = 0,
-        delayed: int = 0,
-        since: int = 0,
-    ) -> None:
-        """Change the counts of one queue."""
-        counts = self.queues.get(queue) or self.of(queue)
-        if pending:
-            counts.pending += pending
-            counts.date(since, pending)
-        counts.processing += processing
-        counts.completed += completed
-        counts.failed += failed
-        counts.dead += dead
-        counts.delayed += delayed
-        if self._undo is not None:
-            self._undo.append(Shift(queue, -pending, -processing, -completed, -failed, -dead, -delayed, since))
-
-    def begin(self) -> None:
-        """From here on, remember how to take back."""
-        self._undo = []
-
-    def commit(self) -> None:
-        """What was done stays done."""
-        self._undo = None
-
-    def rollback(self) -> None:
-        """Take back everything since ``begin``."""
-        undo, self._undo = self._undo or [], None
-        for shift in reversed(undo):
-            self.shift(*shift)
