@@ -50,7 +50,7 @@ class Problem(NamedTuple):
         return f"{self.field} {self.rule}{got}" if self.field else f"{self.rule}{got}"
 
 
-class InvalidMessage(RouterError, ValueError):  # noqa: N818 - the word of the contract
+class InvalidMessage(RouterError, ValueError):
     """A field breaks its rule; ``problems`` holds all that were found, the first one is in the attributes."""
 
     code = "invalid_message"
@@ -63,7 +63,7 @@ class InvalidMessage(RouterError, ValueError):  # noqa: N818 - the word of the c
         super().__init__(f"{first}{more}")
 
 
-class UnknownType(RouterError):  # noqa: N818 - as above
+class UnknownType(RouterError):
     """No message type of that name."""
 
     code = "unknown_type"
@@ -73,7 +73,7 @@ class UnknownType(RouterError):  # noqa: N818 - as above
         super().__init__(f"no message type {self.type}")
 
 
-class BadCatalog(RouterError):  # noqa: N818 - as above
+class BadCatalog(RouterError):
     """A message class is declared wrongly."""
 
     code = "bad_catalog"
@@ -101,4 +101,4 @@ _SIZED: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 def shown(name: object) -> str:
     """A sender's name for a field or type if it is harmless, else its shape."""
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else shape(name)
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else f"<{shape(name)}>"

@@ -23,7 +23,7 @@ STRING = 1 << 18
 _EXACT = 1 << 53  # below it every integral float is one integer
 
 
-class Unfit(ValueError):  # noqa: N818 - a verdict, caught next door
+class Unfit(ValueError):
     """Not a value that a payload can carry; the text is the rule."""
 
     def __init__(self, rule: str, value: object) -> None:

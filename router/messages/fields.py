@@ -124,16 +124,21 @@ Int = Annotated[int, Strict(), Ge(-(1 << 53) + 1), Le((1 << 53) - 1)]
 Count = Annotated[int, Strict(), Ge(0), Le((1 << 53) - 1)]
 Positive = Annotated[int, Strict(), Gt(0), Le((1 << 53) - 1)]
 
-Name = Annotated[str, Strict(), MaxLen(100)]
-Word = Annotated[str, Strict(), MinLen(1), MaxLen(100)]
-Line = Annotated[str, Strict(), MaxLen(512)]
-Reason = Annotated[str, Strict(), MaxLen(512)]
+Amount = Annotated[float, Strict(), Ge(0)]
+
+Text = Annotated[str, Strict()]
+Name = Annotated[Text, MaxLen(100)]
+Word = Annotated[Text, MinLen(1), MaxLen(100)]
+Line = Annotated[Text, MaxLen(512)]
+Reason = Annotated[Text, MaxLen(512)]
 """A Discord audit reason: a longer one makes Discord refuse the action."""
-Content = Annotated[str, Strict(), MaxLen(2_000)]
+Content = Annotated[Text, MaxLen(2_000)]
 """A Discord message's text."""
-LongText = Annotated[str, Strict(), MaxLen(STRING)]
-Url = Annotated[str, Strict(), MinLen(1), MaxLen(2_048), Field(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
-Bits = Annotated[str, Strict(), Field(pattern=r"^[0-9]{1,40}$")]
+LongText = Annotated[Text, MaxLen(STRING)]
+Url = Annotated[Text, MaxLen(2_048), Field(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
+Link = Annotated[Text, MaxLen(2_048), Field(pattern=r"^(?:https?:/)?/[^\s\x00-\x1f\x7f]+$")]
+"""An address, or a path on the dashboard's own site."""
+Bits = Annotated[Text, Field(pattern=r"^[0-9]{1,40}$")]
 """A permission field: a decimal string, because it outgrows what JSON numbers keep."""
 
 

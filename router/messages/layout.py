@@ -73,7 +73,7 @@ class WireField(NamedTuple):
 class Layout:
     """Everything about a class that is worked out once, so that writing a message is one short loop."""
 
-    __slots__ = ("_identity", "_short", "custom", "fields", "instant", "key", "subject", "tenant")
+    __slots__ = ("_identity", "_short", "custom", "fields", "instant", "key", "keyed", "sensitive", "subject", "tenant")
 
     def __init__(self, cls: type[Message], operation: Operation) -> None:
         fields = [wire_field(name, cls.model_fields[name]) for name in payload_names(cls, operation)]
@@ -84,6 +84,7 @@ class Layout:
         self.custom = bool(decorators.field_serializers or decorators.model_serializers)
         chosen = set(operation.key)
         self.key = tuple(field.wire for field in self.fields if field.name in chosen)
+        self.keyed = bool(operation.key)  # by the guild alone, when no payload field is named
         self.subject = subject_of(operation)
         self._identity = blake2b(operation.type.encode() + b"\0", digest_size=16, person=b"message")
         # When no value needs work and every null is left out, one comprehension writes the payload.
@@ -91,6 +92,7 @@ class Layout:
         self._short = tuple((field.wire, field.name) for field in self.fields) if short else ()
         wire = {field.name: field.wire for field in self.fields}
         self.instant = wire[operation.resolves[1]] if operation.resolves else ""
+        self.sensitive = frozenset(wire[name] for name in operation.sensitive)
         self.tenant = wire.get(operation.tenant, "")
 
     def payload(self, message: Message) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from actors.policy.facts import Backoff, ConflictPolicy, Facts, OnExhausted
 from router.errors import BadCatalog
@@ -27,7 +27,7 @@ class Declaration(TypedDict, total=False):
     queue: str  #: named queue
     priority: Priority | int
     subject: str  #: what it acts on, such as ``user:{user_id}`` or ``music``; "": the guild as a whole
-    key: tuple[str, ...]  #: fields that, with type and guild, make two commands the same; (): repetition is meant
+    key: tuple[str, ...]  #: fields that, with type and guild, make it the same operation; (): repetition is meant
     actor: str  #: payload field that names the acting user
     owner: str  #: payload field of the user it belongs to when neither guild nor acting user is known
     tenant: str  #: payload field of its guild when ``guild_id`` is not set
@@ -128,12 +128,10 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
     def wrong(text: str) -> BadCatalog:
         return BadCatalog(f"{name}: {text}")
 
-    options = {**KINDS[kind], **declared}
+    options: dict[str, object] = {**KINDS[kind], **declared}
     options.pop("catalog", None)
-    if "conflict" in options:
-        options["conflict"] = ConflictPolicy(cast("str", options["conflict"]))
-    if "priority" in options:
-        options["priority"] = int(cast("int", options["priority"]))
+    options["conflict"] = ConflictPolicy(declared.get("conflict", ConflictPolicy.QUEUE))
+    options["priority"] = int(declared.get("priority", Priority.NORMAL))
     if unknown := sorted(set(options) - _OPTIONS):
         raise wrong(f"no such option: {', '.join(unknown)}")
     if not _TYPE.fullmatch(name):

@@ -20,7 +20,7 @@ def refusal(error: ValidationError, names: Mapping[str, str] | None = None, pref
     problems = []
     for line in found[:_SHOWN]:
         rule = _rule(line["type"] if line["input"] is not None else "missing", line["msg"])
-        value = "" if line["type"] in _NO_VALUE else shape(line["input"])
+        value = "" if line["type"] in _NO_VALUE or not line["loc"] else shape(line["input"])
         problems.append(Problem(_path(line["loc"], names, prefix), rule, value))
     return InvalidMessage("", "", problems=tuple(problems))
 
@@ -39,7 +39,9 @@ def _rule(kind: str, text: str) -> str:
 
 def _path(place: tuple[int | str, ...], names: Mapping[str, str] | None, prefix: str) -> str:
     steps = [f"[{step}]" if isinstance(step, int) else shown(step) for step in place]
-    if names is not None and place:
+    if names is not None and not place:
+        return prefix.removesuffix(".")
+    if names is not None:
         first = names.get(str(place[0]))
         steps[0] = first if first is not None else prefix + steps[0]
         steps[1:] = [_camel(step) for step in steps[1:]]

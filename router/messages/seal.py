@@ -80,7 +80,7 @@ def seal(
     fingerprint = layout.fingerprint(body)
     if idempotency_key:
         key = digest(_IDEMPOTENCY, pack_body([guild, idempotency_key]))
-    elif layout.key:
+    elif layout.keyed:
         key = digest(_OPERATION, pack_body([operation.type, guild, *[payload.get(wire) for wire in layout.key]]))
     else:
         key = b""

@@ -1,0 +1,144 @@
+"""Communication commands. The lane is the channel, of a direct message the user it goes to.
+
+Edits, deletions and reactions of one channel share its lane whatever message they concern, so for them no conflict
+policy but ``queue`` makes sense.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from annotated_types import MinLen
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from router.messages.base import Command
+from router.messages.discord import Components, Embeds, Emoji, Files, MessageReply
+from router.messages.fields import Content, Id, Reason
+from router.messages.moderation import TARGET
+
+_UNKNOWN_MESSAGE = 10_008
+
+
+def _empty() -> PydanticCustomError:
+    return PydanticCustomError("empty", "must have content, embeds, components or files")
+
+
+class ChannelCommand(Command, queue="bot:commands", subject="channel:{channel_id}"):
+    """Acts on one channel."""
+
+    channel_id: Id
+
+
+class SendMessage(
+    ChannelCommand,
+    type="SEND_MESSAGE",
+    permissions=("VIEW_CHANNEL", "SEND_MESSAGES"),
+    compensation="DELETE_MESSAGE",
+):
+    """Send a message to a channel; twice sends it twice."""
+
+    content: Content | None = None
+    embeds: Embeds | None = None
+    components: Components | None = None
+    files: Files | None = None
+    reply: MessageReply | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.content or self.embeds or self.components or self.files):
+            raise _empty()
+        return self
+
+
+class SendDM(
+    Command,
+    type="SEND_DM",
+    queue="bot:commands",
+    subject="user:{user_id}",
+    owner="user_id",
+    compensation="DELETE_MESSAGE",
+    sensitive=("content", "embeds"),
+):
+    """Send a direct message; in the lane of its recipient, so that it goes out before the ban behind it."""
+
+    user_id: Id = Field(validation_alias=TARGET, serialization_alias="userId", description="the recipient")
+    content: Content | None = None
+    embeds: Embeds | None = None
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not (self.content or self.embeds):
+            raise PydanticCustomError("empty", "must have content or embeds")
+        return self
+
+
+class EditMessage(
+    ChannelCommand,
+    type="EDIT_MESSAGE",
+    key=("channel_id", "message_id", "content", "embeds", "components"),
+    opposes=("DELETE_MESSAGE", "EDIT_MESSAGE"),
+    idempotent=True,
+    permissions=("VIEW_CHANNEL",),
+    compensation="EDIT_MESSAGE",
+):
+    """Change an own message; what is left out stays as it is, an empty text or list removes it."""
+
+    message_id: Id
+    content: Content | None = None
+    embeds: Embeds | None = None
+    components: Components | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.content is None and self.embeds is None and self.components is None:
+            raise PydanticCustomError("empty", "must change content, embeds or components")
+        return self
+
+
+class DeleteMessage(
+    ChannelCommand,
+    type="DELETE_MESSAGE",
+    key=("channel_id", "message_id"),
+    opposes=("EDIT_MESSAGE", "ADD_REACTION"),
+    idempotent=True,
+    permissions=("MANAGE_MESSAGES",),
+    noop_codes=(_UNKNOWN_MESSAGE,),
+):
+    """Delete a message."""
+
+    message_id: Id
+    reason: Reason | None = None
+
+
+class AddReaction(
+    ChannelCommand,
+    type="ADD_REACTION",
+    key=("channel_id", "message_id", "emoji"),
+    opposes=("REMOVE_REACTION", "DELETE_MESSAGE"),
+    idempotent=True,
+    permissions=("READ_MESSAGE_HISTORY", "ADD_REACTIONS"),
+    compensation="REMOVE_REACTION",
+):
+    """React to a message: a Unicode emoji, or ``name:id`` of an own one."""
+
+    message_id: Id
+    emoji: Annotated[Emoji, MinLen(1)]
+
+
+class RemoveReaction(
+    ChannelCommand,
+    type="REMOVE_REACTION",
+    key=("channel_id", "message_id", "emoji", "user_id"),
+    opposes=("ADD_REACTION",),
+    idempotent=True,
+    permissions=("READ_MESSAGE_HISTORY",),
+    compensation="ADD_REACTION",
+    noop_codes=(_UNKNOWN_MESSAGE,),
+):
+    """Take a reaction back: the bot's own, or a user's."""
+
+    message_id: Id
+    emoji: Annotated[Emoji, MinLen(1)]
+    user_id: Id | None = Field(None, validation_alias=TARGET, serialization_alias="userId", description="none: the bot")
