@@ -176,14 +176,6 @@ class Settings(BaseModel):
         except SettingsError as error:
             raise error.named(names) from None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _choose_store(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("store"):
-            return values
-        provider = values.get("message_queue_provider") or "memory"
-        return values if provider == "redis" else {**values, "store": DEFAULT_STORES.get(provider, "memory://")}
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.redis_url:
@@ -191,7 +183,9 @@ class Settings(BaseModel):
         else:
             url = redis_url_of(self.redis_host, self.redis_port, self.redis_db, self.redis_password.get_secret_value())
         if not self.store:
-            object.__setattr__(self, "store", url)
+            chosen = DEFAULT_STORES | {"redis": url}
+            # not by validation: a store that was only derived does not count as one that was asked for
+            object.__setattr__(self, "store", chosen[self.message_queue_provider or "memory"])
         scheme = self.store.partition("://")[0]
         if "://" not in self.store or scheme not in STORE_SCHEMES:
             raise ValueError("store: must begin with memory://, sqlite:/// or redis://")

@@ -1,0 +1,109 @@
+"""``guild-router doctor``: is this machine fit, and does the daemon answer?"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from router.cli.client import DEFAULT_URL, Client, Refusal, TokenOption, Unreachable, UrlOption
+from router.cli.output import JsonOption, show_json, show_table
+from router.errors import RouterError
+from router.settings import Settings
+
+WAL_BUG_FIXED = (3, 51, 3)  #: older ones may corrupt a WAL that two connections write; we use one
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    check: str
+    state: str  #: ok, note or bad
+    text: str
+
+
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")] = None,
+    url: UrlOption = DEFAULT_URL,
+    token: TokenOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Check Python, the extras, the settings, SQLite, and whether a daemon answers. Status 1 if anything is bad."""
+    findings = list(examine(config, url, token))
+    if as_json:
+        show_json([finding._asdict() for finding in findings])
+    else:
+        show_table(("check", "", "finding"), findings, empty="")
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(config: Path | None, url: str, token: str) -> Iterator[Finding]:
+    """All findings, in the order a start would meet them."""
+    for check in (_python, _package, _extras, lambda: _settings(config), _sqlite, lambda: _daemon(url, token)):
+        yield check()
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", "ok" if sys.version_info >= (3, 11) else "bad", found)
+
+
+def _package() -> Finding:
+    try:
+        return Finding("guild-router", "ok", version("guild-router"))
+    except PackageNotFoundError:
+        return Finding("guild-router", "note", "not installed; running from a source tree")
+
+
+def _extras() -> Finding:
+    missing = [name for name in ("fastapi", "uvicorn", "fastapi-offline") if not _installed(name)]
+    if missing:
+        return Finding("daemon extra", "note", f"missing {', '.join(missing)}: pip install 'guild-router[daemon]'")
+    return Finding("daemon extra", "ok", f"fastapi {version('fastapi')}, uvicorn {version('uvicorn')}")
+
+
+def _settings(config: Path | None) -> Finding:
+    try:
+        settings = Settings.load(config)
+    except RouterError as error:
+        return Finding("settings", "bad", str(error))
+    shown = settings.public()
+    return Finding(
+        "settings", "ok", f"store {shown['store']}, {shown['host']}:{shown['port']}, {len(shown['tokens'])} tokens"
+    )
+
+
+def _sqlite() -> Finding:
+    found = sqlite3.sqlite_version_info
+    text = sqlite3.sqlite_version
+    if found < WAL_BUG_FIXED:
+        fixed = ".".join(map(str, WAL_BUG_FIXED))
+        return Finding(
+            "sqlite", "note", f"{text}; below {fixed} only one connection may write, and only one of ours does"
+        )
+    return Finding("sqlite", "ok", text)
+
+
+def _daemon(url: str, token: str) -> Finding:
+    try:
+        _, health = Client(url, token, timeout=5.0).ask("GET", "/api/health")
+    except Unreachable:
+        return Finding("daemon", "note", f"none answers on {url}")
+    except (Refusal, ValueError) as error:
+        return Finding("daemon", "bad", str(error))
+    state = "ok" if health["overall"] else "bad"
+    return Finding("daemon", state, f"{url}: {'healthy' if health['overall'] else 'not healthy'}")
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""``guild-router serve``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from router.cli.output import fail
+from router.errors import RouterError
+from router.settings import Settings
+
+if TYPE_CHECKING:
+    from router.http.daemon import Daemon
+    from router.router import Router
+
+DURABLE = {"store": "sqlite:///router.db"}  #: a daemon that is told nothing keeps what it accepts
+
+
+def serve(
+    app: Annotated[
+        str,
+        typer.Option("--app", metavar="MODULE:NAME", help="A Router whose handlers execute here; else it only routes."),
+    ] = "",
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Default: sqlite:///router.db")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Default: 127.0.0.1; a public one needs tokens.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65_535, help="Default: 8600; 0: any free one.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")] = None,
+    drain: Annotated[float | None, typer.Option("--drain", min=0, help="Seconds for running work at the end.")] = None,
+) -> None:
+    """Run the daemon. SIGTERM drains; a second SIGTERM stops at once. Status 1 when the router gives up."""
+    given = {"store": store, "host": host, "port": port, "drain": drain}
+    try:
+        daemon = build(app, config, given)
+    except RouterError as error:
+        fail(str(error), 2)
+    status = run(daemon)
+    if daemon.cause:
+        fail(f"the router gave up: {daemon.cause}")
+    raise typer.Exit(status)
+
+
+def build(app: str, config: Path | None, given: dict[str, Any]) -> Daemon:
+    """A daemon that is not started yet; a wrong setting is a ``SettingsError``, anything else ends the command."""
+    try:
+        from router.http.daemon import Daemon
+        from router.logs import configure
+        from router.router import Router
+    except ImportError as error:
+        fail(f"the daemon needs its extra ({error}): pip install 'guild-router[daemon]'")
+    router = load_router(app) if app else None
+    defaults = DURABLE | (own_settings(router) if router else {})
+    settings = Settings.load(config, defaults=defaults, **given)
+    configure(settings.log_level, settings.debug)
+    try:
+        if router is None:
+            router = Router(settings)
+        else:
+            router.configure(settings)
+        return Daemon(router, settings)
+    except (OSError, ValueError) as error:
+        fail(f"cannot serve on {settings.host}:{settings.port}: {error}")
+
+
+def run(daemon: Daemon) -> int:
+    """Serve until the end; a start that fails is one line with its cause."""
+    store = daemon.router.settings.public()["store"]
+
+    def ready() -> None:
+        typer.echo(f"guild-router listens on {daemon.url} with {store}")
+        sys.stdout.flush()
+
+    try:
+        return daemon.run(ready)
+    except Exception as error:  # noqa: BLE001 - whatever the cause, the operator gets it as one line
+        fail(f"cannot start: {_cause(error)}")
+
+
+def load_router(name: str) -> Router:
+    """The router that ``module:name`` means; the current directory is on the path."""
+    from router.router import Router
+
+    module_name, colon, attribute = name.partition(":")
+    if not colon or not module_name or not attribute:
+        fail(f"--app must be MODULE:NAME, such as bot.main:router, not {name}", 2)
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            fail(f"--app: there is no module {module_name} here", 2)
+        raise
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Router):
+        fail(f"--app: {name} is {'missing' if found is None else 'not a Router'}", 2)
+    return found
+
+
+def own_settings(router: Router) -> dict[str, Any]:
+    """What an application's router was made with; environment, file and arguments stand above it."""
+    settings = router.settings
+    return {name: getattr(settings, name) for name in settings.model_fields_set}
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"
