@@ -32,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from actors.policy.facts import Facts
 from router.errors import BadCatalog
 from router.messages import wire
-from router.messages.address import instant_of
+from router.messages.address import actor_of, guild_of, instant_of
 from router.messages.fields import Id
 from router.messages.layout import Layout, Payload
 from router.messages.operation import Declaration, Operation, declare
@@ -89,6 +89,16 @@ class Message(BaseModel):
     def facts(cls) -> Facts:
         """What the engine must know of this type."""
         return cls.__operation__.facts()
+
+    @classmethod
+    def payload_schema(cls) -> dict[str, Any]:
+        """JSON schema of the payload, by wire names."""
+        return wire.payload_schema(cls)
+
+    @property
+    def guild(self) -> str:
+        """The unit of order: its guild, else ``user:<id>`` of its user, else ``global``."""
+        return guild_of(self, actor_of(self))
 
     def resolved(self, now: int) -> Self:
         """With its duration also as an absolute instant, counted from ``now`` (ms); the same message if it has none."""

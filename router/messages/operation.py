@@ -114,6 +114,7 @@ KINDS: dict[str, Declaration] = {
 """The kinds of message and what each changes: what tells of the past does not get worthless in a quarter of an hour."""
 
 _OPTIONS = {field.name for field in fields(Operation)} - {"type", "kind"}
+_RESERVED = frozenset({"type", "guild", "facts", "resolved", "payload_schema", "from_wire", "to_wire"})
 _FIELD_OPTIONS = ("actor", "owner", "tenant", "delay")
 
 
@@ -136,6 +137,8 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
         raise wrong(f"no such option: {', '.join(unknown)}")
     if not _TYPE.fullmatch(name):
         raise wrong("a type is a letter and at most 63 more of A-Z a-z 0-9 _ . : -")
+    if taken := sorted(_RESERVED & set(known)):
+        raise wrong(f"{taken[0]} is a word of every message; give the field another name and this as its alias")
     for option in ("key", "opposes", "permissions", "noop_codes", "sensitive"):
         if not isinstance(options.get(option, ()), tuple):
             raise wrong(f"{option} is a tuple, such as ('user_id',)")
