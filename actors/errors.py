@@ -8,7 +8,9 @@
     │   ├── RateLimited              too many of this guild, user or type; retry after ``retry_after`` ms
     │   ├── KeyReusedError           idempotency key used for another payload; never retry
     │   ├── ClockSkew                the sender's timestamp is beyond the tolerance; retry after mending the clock
-    │   ├── SequenceGap              a numbered message before this one never came
+    │   ├── Expired                  its deadline had passed when it came
+    │   ├── SequenceGap              too many messages wait for an earlier number of their sender
+    │   ├── SequenceRepeat           a message of this number came before
     │   └── ShuttingDown             retry elsewhere, or after the restart
     ├── StoreError
     │   ├── StoreUnavailable         retry later; the batch was not written
@@ -74,11 +76,23 @@ class ClockSkew(Refused):
     code = "clock_skew"
 
 
+class Expired(Refused):
+    """The deadline had passed when it came."""
+
+    code = "expired"
+
+
 class SequenceGap(Refused):
-    """A numbered message before this one did not come in time."""
+    """Too many messages wait for an earlier number of their sender."""
 
     code = "sequence_gap"
     retryable = True
+
+
+class SequenceRepeat(Refused):
+    """A message of this number came before."""
+
+    code = "sequence_repeat"
 
 
 class ShuttingDown(Refused):

@@ -24,12 +24,12 @@ class Accept(NamedTuple):
 
     1. The id is known: the answer it got the first time (repeat of a write).
     2. ``key`` is empty: new.
-    3. No operation of this key lives (in flight, or finished less than ``window`` ms ago): new, and this envelope becomes
-       the operation of the key.
+    3. No operation of this key lives (in flight, or finished less than ``window`` ms ago): new, and this envelope
+       becomes the operation of the key.
     4. The envelope has an idempotency key and its fingerprint differs from the operation's: ``KeyReused``.
     5. An envelope of a type in ``opposes`` that was accepted later than the operation is still in flight in the same
-       lane (guild, subject), or was applied since: the operation is over; new, and this envelope takes the key. Does not
-       apply to operations made by an idempotency key.
+       lane (guild, subject), or was applied since: the operation is over; new, and this envelope takes the key. Does
+       not apply to operations made by an idempotency key.
     6. ``Duplicate``.
 
     A new envelope gets the next sequence number of its guild (1, 2, 3 ..., never reused) and, unless it is delayed, the
@@ -57,7 +57,7 @@ class Begin(NamedTuple):
 
 
 class Defer(NamedTuple):
-    """The envelope's attempt ended without an end of its way; it keeps its place and is not started before ``until``."""
+    """The attempt ended without an end of the envelope's way; it keeps its place, not started before ``until``."""
 
     id: str
     until: int  #: ms since the epoch; 0: at once
@@ -256,7 +256,7 @@ class Store(Protocol):
     durability: str  #: what ``accepted`` survives: ``process`` (nothing more), ``kernel``, ``disk``
 
     def open(self, now: int) -> None:
-        """Get ready; raises ``StoreInUse`` when another process holds it, ``StoreVersion`` when it is of a newer make."""
+        """Get ready; raises ``StoreInUse`` when another process holds it, ``StoreVersion`` when a newer one made it."""
 
     def close(self) -> None:
         """Let go of everything; idempotent."""
@@ -359,7 +359,7 @@ class Queues(Protocol):
         """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused."""
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
-        """(id, token) done; the newest ``keep`` done entries of the queue stay to be looked at. ``False``: lost claim."""
+        """(id, token) done; the newest ``keep`` done entries of the queue stay to be seen. ``False``: lost claim."""
 
     def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
         """Back into the queue, or failed for good (the newest ``keep`` stay). ``False``: lost claim."""

@@ -1,0 +1,327 @@
+"""The engine: the tree, started, stopped and talked to. What a product embeds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+from threading import Event, Lock
+from typing import Any, NamedTuple, TypeVar
+
+from actors.codec import decode, pack
+from actors.errors import EngineError, Overloaded, Refused, ShuttingDown
+from actors.messages import Cancel, Drain, Entered, Locate, PurgeQueue, StoreCall, Submission, Submissions, Wake
+from actors.options import Options
+from actors.outcome import Fault, Outcome, Verdict
+from actors.places import place_of
+from actors.policy.breaker import Breaker, BreakerSettings
+from actors.policy.facts import Facts
+from actors.ports import DeadLetter, ExecutionProtocol, Note, Record, Replay, Stored, Write
+from actors.runtime.clock import Clock, SystemClock
+from actors.runtime.errors import RuntimeFault
+from actors.runtime.mailbox import MailboxFull
+from actors.runtime.promise import Promise
+from actors.runtime.runtime import Runtime
+from actors.runtime.spec import ChildSpec, SupervisorSpec
+from actors.runtime.testing import Stepper
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+from actors.tree import Tables, engine_tree
+
+T = TypeVar("T")
+logger = logging.getLogger("guild_router.engine")
+
+
+class Engine:
+    """One router's actors over one store. Thread-safe once started."""
+
+    def __init__(
+        self,
+        store: Any,
+        protocols: Sequence[ExecutionProtocol],
+        facts: Callable[[str], Facts],
+        *,
+        options: Options | None = None,
+        clock: Clock | None = None,
+        stepper: Stepper | None = None,
+        random: Random | None = None,
+        breakers: BreakerSettings | None = None,
+        extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
+    ) -> None:
+        self.options = options or Options()
+        self.clock: Clock = clock or SystemClock()
+        self.store = store
+        self.facts = facts
+        self.protocols = {protocol.name: protocol for protocol in protocols}
+        self.breakers = {name: Breaker(name, breakers or BreakerSettings()) for name in self.protocols}
+        guilds = Guilds()
+        self.tables = Tables(Gate(self.options, lambda guild: guilds.wake(guild, Wake())), guilds)
+        self._recovered = Event()
+        self._stepper = stepper
+        self._stopping = False
+        self.runtime = Runtime(
+            clock=self.clock, stepper=stepper, pool_threads=self.options.pool_threads, on_poison=self._on_poison
+        )
+        self._spec = engine_tree(
+            self.runtime,
+            store=store,
+            protocols=self.protocols,
+            breakers=self.breakers,
+            facts=facts,
+            options=self.options,
+            tables=self.tables,
+            random=random or Random(),  # noqa: S311 - jitter is no secret
+            recovered=self._on_recovered,
+            pause_lane=lambda name: self.pause(name, True),
+            extras=extras,
+        )
+
+    # ------------------------------------------------------------ life
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the tree and recover what the store holds; raises ``StartError`` with the cause, everything undone."""
+        self.tables.guilds.hold()
+        self.runtime.start(self._spec)
+        if self._stepper is not None:
+            self._stepper.run()
+        elif not self._recovered.wait(timeout):
+            self.runtime.stop()
+            raise Refused(f"recovery took longer than {timeout} s")
+
+    def stop(self, drain: float = 15.0) -> None:
+        """Take no more, let what runs end within ``drain`` seconds, hand the rest back, flush, stop. Idempotent."""
+        if self._stopping:
+            return
+        self._stopping = True
+        try:
+            self.runtime.ref("intake").tell(Drain())
+        except RuntimeFault:
+            self.runtime.stop()
+            return
+        self.tables.gate.close()
+        self._hand_back_waiting()
+        self._wait_for_flights(drain)
+        for name in ("journal", "deduplicator", "hub"):
+            self._barrier(name)
+        self.runtime.stop()
+        for waiting in self.tables.waiters.clear():
+            waiting.waiter.on_refused(ShuttingDown("the router stopped before the end of this command's way"))
+
+    def _hand_back_waiting(self) -> None:
+        # An attempt that its protocol can prove not to have started goes back into its lane, uncharged.
+        for flight in self.tables.flights.all():
+            if flight.handed and self.protocols[flight.protocol].recall(flight.ticket.envelope.id):
+                outcome = Outcome(Verdict.DEFERRED, executed=True, fault=Fault("shutdown", "handed back", True))
+                self.tables.landing.land(flight, outcome, self.clock.now())
+
+    def _wait_for_flights(self, drain: float) -> None:
+        if self._stepper is not None:
+            self._stepper.run()
+        elif not self.tables.flights.empty.wait(drain):
+            logger.warning("%d attempts were still running after %s s", len(self.tables.flights), drain)
+
+    def _barrier(self, name: str) -> None:
+        try:
+            self.runtime.ref(name).ask(Barrier(), timeout=10.0)
+        except Exception:
+            logger.exception("%s did not come to rest before the stop", name)
+
+    # ------------------------------------------------------------ the way in
+
+    def submit(self, submission: Submission) -> None:
+        """Through the door; never blocks. What becomes of it is told to its waiter."""
+        self._offer(submission, [submission])
+
+    def submit_many(self, submissions: list[Submission]) -> None:
+        """As ``submit``; stored together as far as they are admitted."""
+        self._offer(Submissions(submissions), submissions)
+
+    def _offer(self, message: object, submissions: list[Submission]) -> None:
+        error: EngineError
+        try:
+            self.runtime.ref("intake").tell(message)
+        except MailboxFull:
+            error = Overloaded("the door is full", retry_after=1_000)
+        except RuntimeFault:
+            error = ShuttingDown("the router is not running", retry_after=5_000)
+        else:
+            return
+        for submission in submissions:
+            if submission.waiter is not None:
+                submission.waiter.on_refused(error)
+
+    # ------------------------------------------------------------ questions and orders
+
+    def store_call(self, fn: Callable[[Any, int], T]) -> Promise[T]:
+        """Run ``fn(store, now)`` on the journal, inside its commit."""
+        promise: Promise[T] = Promise()
+        self._ask("journal", StoreCall(fn, _settle(promise)), promise)
+        return promise
+
+    def find(self, id: str) -> Promise[tuple[Stored | None, int]]:  # noqa: A002 - the word of the port
+        """One envelope as the store knows it, and how many of its guild are before it."""
+        promise: Promise[tuple[Stored | None, int]] = Promise()
+
+        def found(stored: Any) -> None:
+            if isinstance(stored, Exception):
+                promise.fail(stored)
+            elif stored is None or stored.state not in ("queued", "waiting"):
+                promise.set((stored, 0))
+            else:
+                self._tell_guild(stored, Locate(id, lambda ahead: promise.set((stored, ahead))))
+
+        self._ask("journal", StoreCall(lambda store, _: store.get(id), found), promise)
+        return promise
+
+    def cancel(self, id: str) -> Promise[bool]:  # noqa: A002
+        """Take it back if it has not started; ``False``: it has, or is unknown."""
+        promise: Promise[bool] = Promise()
+
+        def found(stored: Stored | EngineError | None) -> None:
+            if stored is None or isinstance(stored, Exception):
+                _settle(promise)(stored or False)
+                return
+            message = Cancel(id, promise.set)
+            if stored.state == "delayed":
+                self._ask("scheduler", message, promise)
+            elif stored.state in ("queued", "waiting", "started"):
+                self._tell_guild(stored, message)
+            else:
+                promise.set(False)
+
+        self._ask("journal", StoreCall(lambda store, _: store.get(id), found), promise)
+        return promise
+
+    def purge(self, queue: str) -> Promise[int]:
+        """Cancel all commands of a queue that wait and have not started; how many."""
+        promise: Promise[int] = Promise()
+        guilds = self.tables.guilds.everybody()
+        tally = Tally(len(guilds) + 1, promise)
+        self._ask("scheduler", PurgeQueue(queue, tally.add), promise)
+        for guild in guilds:
+            self.tables.guilds.tell(guild, PurgeQueue(queue, tally.add))
+        return promise
+
+    def pause(self, name: str, paused: bool) -> Promise[frozenset[str]]:
+        """Pause or resume a queue, or a lane by its ``lane_name``; durable. All paused names."""
+        promise: Promise[frozenset[str]] = Promise()
+
+        def pause(store: Any, _: int) -> frozenset[str]:
+            store.pause(name, paused)
+            return frozenset(store.paused())
+
+        def done(names: Any) -> None:
+            if not isinstance(names, Exception):
+                self.tables.gate.set_paused(names)
+            _settle(promise)(names)
+
+        self._ask("journal", StoreCall(pause, done), promise)
+        return promise
+
+    def replay(
+        self,
+        choose: Callable[[Any, int], list[DeadLetter]],
+        max_replays: int,
+        lease: int,
+        *,
+        dry_run: bool = False,
+        operator: str = "",
+    ) -> Promise[Replayed]:
+        """Dead letters live again, in the order ``choose(store, now)`` gives; audited. ``lease``: ms until they expire."""
+        promise: Promise[Replayed] = Promise()
+
+        def replay(store: Any, now: int) -> tuple[list[Record], Replayed]:
+            letters = choose(store, now)
+            fit = [letter for letter in letters if letter.replays < max_replays]
+            refused = [letter.id for letter in letters if letter.replays >= max_replays]
+            if dry_run:
+                return [], Replayed([letter.id for letter in fit], refused, dry_run=True)
+            writes: list[Write] = [Replay(letter.id, max_replays, now + lease) for letter in fit]
+            detail = pack({"action": "replay"})
+            writes += [Note(now, "operator", letter.id, letter.guild, operator, detail) for letter in fit]
+            results = store.write(writes, now) if writes else []
+            records, ids = [], []
+            for letter, position in zip(fit, results, strict=False):
+                if position:
+                    ids.append(letter.id)
+                    records.append(
+                        Record(letter.frame, letter.sequence, int(position), now, 0, "", 0, now + lease, letter.trail)
+                    )
+            return records, Replayed(ids, refused, dry_run=False)
+
+        def done(result: Any) -> None:
+            if isinstance(result, Exception):
+                promise.fail(result)
+                return
+            records, replayed = result
+            if records:
+                # Through the deduplicator like every new place, so that the order of position is kept.
+                self.runtime.ref("deduplicator").tell(Entered([place_of(record) for record in records]))
+            promise.set(replayed)
+
+        self._ask("journal", StoreCall(replay, done), promise)
+        return promise
+
+    def _tell_guild(self, stored: Stored, message: object) -> None:
+        self.tables.guilds.tell(decode(stored.frame, trusted=True).guild, message)
+
+    def executors_changed(self) -> None:
+        """A handler, a bot or a worker came: parked commands try again."""
+        self.tables.gate.executors_changed()
+
+    def _ask(self, name: str, message: object, promise: Promise[Any]) -> None:
+        try:
+            self.runtime.ref(name).tell(message)
+        except MailboxFull:
+            promise.fail(Overloaded(f"the {name} is behind", retry_after=1_000))
+        except RuntimeFault:
+            promise.fail(ShuttingDown("the router is not running"))
+
+    def _on_recovered(self, count: int) -> None:
+        if count:
+            logger.info("recovered %d unsettled commands", count)
+        self._recovered.set()
+
+    def _on_poison(self, ref: object, message: object, error: BaseException) -> None:
+        logger.error("%s: gave up on a %s: %r", ref, type(message).__name__, error)
+
+
+class Replayed(NamedTuple):
+    """What a replay of dead letters did, or as a dry run would do."""
+
+    ids: list[str]  #: in the order in which they live again
+    refused: list[str]  #: replayed too often already
+    dry_run: bool
+
+
+class Barrier:
+    """Asked of an actor: everything sent before is handled when it answers."""
+
+
+class Tally:
+    """Counts answers from several actors into one promise."""
+
+    def __init__(self, expected: int, promise: Promise[int]) -> None:
+        self._lock = Lock()
+        self._left = expected
+        self._count = 0
+        self._promise = promise
+
+    def add(self, count: int) -> None:
+        """One actor's answer. Called from several threads."""
+        with self._lock:
+            self._count += count
+            self._left -= 1
+            if self._left:
+                return
+        self._promise.set(self._count)
+
+
+def _settle(promise: Promise[Any]) -> Callable[[Any], None]:
+    def settle(value: Any) -> None:
+        if isinstance(value, Exception):
+            promise.fail(value)
+        else:
+            promise.set(value)
+
+    return settle

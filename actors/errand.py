@@ -1,0 +1,169 @@
+"""What named queues ask of the store in one slice: one call, in one commit, on the journal's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from actors.errors import Overloaded
+from actors.policy.consuming import QueueRules
+from actors.ports import Claim, Entry, Queues, QueueStats
+from actors.tables.deliveries import Closed, Delivery
+
+FULL = 1_000  # ms; advice when to come back to a full queue
+
+Reply = Callable[[Any], None]
+
+
+class Append(NamedTuple):
+    """Anybody -> named queues: ``reply`` gets a bool for each entry (``False``: known), or an ``EngineError``."""
+
+    entries: Sequence[Entry]
+    reply: Reply
+
+
+class Remove(NamedTuple):
+    """Anybody -> named queues: take back what nobody claimed; ``reply`` gets a bool for each, or an ``EngineError``."""
+
+    ids: Sequence[str]
+    reply: Reply
+
+
+class Purge(NamedTuple):
+    """Anybody -> named queues: drop what waits; ``reply`` gets the count, or an ``EngineError``."""
+
+    queue: str
+    reply: Reply
+
+
+class Pause(NamedTuple):
+    """Anybody -> named queues: stop claiming, or go on; ``reply`` gets ``None``, or an ``EngineError``."""
+
+    queue: str
+    paused: bool
+    reply: Reply
+
+
+Asked = Append | Remove | Purge | Pause
+
+
+class Extension(NamedTuple):
+    """A claim whose consumer lives."""
+
+    delivery: Delivery
+    until: int
+
+
+class Wanted(NamedTuple):
+    """So many entries of a queue."""
+
+    queue: str
+    count: int
+    until: int
+
+
+@dataclass(slots=True)
+class Errand:
+    """Filled by the actor, run by the journal; the answers stand in the order of the questions."""
+
+    asked: list[Asked]
+    closed: list[Closed] = field(default_factory=list)
+    extensions: list[Extension] = field(default_factory=list)
+    wanted: list[Wanted] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.asked or self.closed or self.extensions or self.wanted)
+
+    def run(self, store: Queues, now: int, rules: Callable[[str], QueueRules]) -> Answers:
+        """Inside one transaction. Newcomers and endings come before claims, which may find them."""
+        return Answers(
+            _ask(store, self.asked, now, rules),
+            _close(store, self.closed, now, rules),
+            _extend(store, self.extensions),
+            [store.claim(queue, count, now, until) for queue, count, until in self.wanted],
+        )
+
+
+class Answers(NamedTuple):
+    """What the store said."""
+
+    asked: list[Any]
+    closed: list[bool]  #: ``False``: the claim was lost
+    extensions: list[bool]
+    claims: list[list[Claim]]
+
+
+def _ask(store: Queues, asked: list[Asked], now: int, rules: Callable[[str], QueueRules]) -> list[Any]:
+    answers: list[Any] = []
+    depths: dict[str, int] | None = None
+    for one in asked:
+        match one:
+            case Append(entries):
+                if depths is None:
+                    depths = {name: _depth(stats) for name, stats in store.queue_stats().items()}
+                refusal = _room_for(entries, depths, rules)
+                answers.append(store.append(entries, now) if refusal is None else refusal)
+            case Remove(ids):
+                answers.append(store.remove(ids))
+            case Purge(queue):
+                answers.append(store.purge(queue))
+                depths = None
+            case Pause(queue, paused):
+                answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
+    return answers
+
+
+def _depth(stats: QueueStats) -> int:
+    return stats.waiting + stats.delayed
+
+
+def _room_for(
+    entries: Iterable[Entry], depths: dict[str, int], rules: Callable[[str], QueueRules]
+) -> Overloaded | None:
+    """Count them in, all or none."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry.queue] = counts.get(entry.queue, 0) + 1
+    for queue, count in counts.items():
+        if depths.get(queue, 0) + count > rules(queue).depth:
+            return Overloaded(f"{depths.get(queue, 0)} entries wait in {queue}", retry_after=FULL)
+    for queue, count in counts.items():
+        depths[queue] = depths.get(queue, 0) + count
+    return None
+
+
+def _close(store: Queues, closed: list[Closed], now: int, rules: Callable[[str], QueueRules]) -> list[bool]:
+    # The port keeps done and failed entries per queue by a number given per call: one call per number.
+    results = [False] * len(closed)
+    acks: dict[int, list[int]] = {}
+    nacks: dict[int, list[int]] = {}
+    for index, one in enumerate(closed):
+        if one.nack is None:
+            acks.setdefault(rules(one.queue).retention_done, []).append(index)
+        else:
+            nacks.setdefault(rules(one.queue).retention_failed, []).append(index)
+    for keep, indexes in acks.items():
+        answers = store.ack([(closed[index].id, closed[index].token) for index in indexes], now, keep)
+        for index, answer in zip(indexes, answers, strict=True):
+            results[index] = answer
+    for keep, indexes in nacks.items():
+        answers = store.nack([nack for index in indexes if (nack := closed[index].nack)], now, keep)
+        for index, answer in zip(indexes, answers, strict=True):
+            results[index] = answer
+    discarded = [one.id for one, done in zip(closed, results, strict=True) if one.discard and done]
+    if discarded:
+        store.remove(discarded)
+    return results
+
+
+def _extend(store: Queues, extensions: list[Extension]) -> list[bool]:
+    results = [False] * len(extensions)
+    groups: dict[int, list[int]] = {}
+    for index, extension in enumerate(extensions):
+        groups.setdefault(extension.until, []).append(index)
+    for until, indexes in groups.items():
+        claims = [(extensions[index].delivery.id, extensions[index].delivery.token) for index in indexes]
+        for index, answer in zip(indexes, store.extend(claims, until), strict=True):
+            results[index] = answer
+    return results

@@ -1,0 +1,402 @@
+"""The guild actor: the lanes of one guild, from a place in line to the end of the way.
+
+It decides by pure rules (lanes, conflicts, plan, steps) and acts only by writing to the journal: an attempt starts
+after it is written down, an answer goes out after it is written down. Pooled: there may be 100,000 of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from actors.errors import EngineError
+from actors.messages import Cancel, Done, Enqueue, Locate, PurgeQueue, Remind, StoreCall, Verified, Wake
+from actors.outbox import GuildTools, Outbox
+from actors.outcome import Attempt, Fault, Outcome, Status, Verdict
+from actors.places import place_of
+from actors.policy.conflicts import resolve
+from actors.policy.facts import OnExhausted
+from actors.policy.lanes import Lanes, Place, Stage
+from actors.policy.plan import plan
+from actors.policy.steps import (
+    UNKNOWN,
+    Bury,
+    Fallback,
+    Finish,
+    Situation,
+    Step,
+    Verify,
+    Wait,
+    after,
+    after_verification,
+    overdue,
+)
+from actors.ports import Record, Store
+from actors.runtime.actor import Actor
+from actors.tables.blame import Blame
+from actors.tables.gate import Turn, lane_name
+
+logger = logging.getLogger("guild_router.guild")
+
+PARKED = 1 << 60
+"""Not before anything: a head that waits to be woken, not for a time."""
+
+LATE = Fault("expired", "its deadline passed before it could start")
+
+
+class GuildActor(Actor):
+    """One guild. ``fresh``: everything it must know will be told; else it reads the store first."""
+
+    mailbox_capacity = 1_000_000
+    slice_size = 64
+    redeliver = 2
+
+    def __init__(self, guild: str, tools: GuildTools, *, fresh: bool) -> None:
+        super().__init__()
+        self._guild = guild
+        self._tools = tools
+        self._lanes = Lanes()
+        self._outbox = Outbox(tools)
+        self._loading = not fresh
+        self._buffer: list[object] = []
+        self._parked: list[Place] = []
+        self._reminded = 0
+        self._was_idle = False
+
+    # ------------------------------------------------------------ messages
+
+    def on_start(self) -> None:
+        if self._loading:
+            self._load()
+
+    def on_failure(self, *_: object) -> None:
+        self._outbox.abandon()
+
+    def on_receive(self, message: object) -> None:
+        if self._loading and not isinstance(message, _Loaded | _Reload):
+            self._buffer.append(message)
+            return
+        match message:
+            case Enqueue(places):
+                self._enter(places)
+            case Done(id_, attempt, protocol, outcome, ms):
+                self._done(id_, attempt, protocol, outcome, ms)
+            case Wake():
+                self._unpark()
+                if not self._pump(self.clock.now()):
+                    self._tools.gate.nudge()
+            case Verified(id_, attempt, happened):
+                self._verified(id_, attempt, happened)
+            case Cancel(id_, reply):
+                reply(self._cancel(self._lanes.get(id_)))
+            case Locate(id_, reply):
+                place = self._lanes.get(id_)
+                reply(self._lanes.ahead(place) if place and place.stage is Stage.QUEUED else 0)
+            case PurgeQueue(queue, reply):
+                mine = [place for place in self._lanes if place.envelope.queue == queue]
+                reply(sum(self._cancel(place) for place in mine))
+            case _Loaded(records):
+                self._loaded(records)
+            case _Reload():
+                self._load()
+
+    def on_flush(self) -> None:
+        if self._loading:
+            return
+        now = self.clock.now()
+        for place in self._lanes.expired(now):
+            self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
+        self._pump(now)
+        self._outbox.send()
+        self._remind(now)
+        idle = not self._lanes
+        if idle:
+            self._tools.guilds.idle(self._guild, now)
+        elif self._was_idle:
+            self._tools.guilds.busy(self._guild)
+        self._was_idle = idle
+
+    def _remind(self, now: int) -> None:
+        at = self._lanes.wake_at()
+        if not at or at >= PARKED:
+            return
+        if self._reminded <= now or at < self._reminded:
+            self._reminded = at
+            self._tools.scheduler().tell(Remind(at, self._guild))
+
+    # ------------------------------------------------------------ entering
+
+    def _load(self) -> None:
+        guild, me = self._guild, self.me
+        self._tools.journal().tell(
+            StoreCall(lambda store, _: _pending(store, guild), lambda found: me.tell(_Loaded(found)))
+        )
+
+    def _loaded(self, records: list[Record] | EngineError) -> None:
+        if isinstance(records, EngineError):
+            self.send_after(self._tools.options.store_retry / 1000, _Reload())
+            return
+        self._loading = False
+        self._enter([place_of(record) for record in records])
+        buffer, self._buffer = self._buffer, []
+        for message in buffer:
+            self.on_receive(message)
+
+    def _enter(self, places: Iterable[Place]) -> None:
+        for place in places:
+            with _Blamed(self._tools.blame, place.envelope.id):
+                running, place.protocol = place.protocol, ""
+                if not self._lanes.enter(place):
+                    continue
+                if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
+                    self._poison(place)
+                elif running:
+                    self._found_running(place, running)
+                else:
+                    self._conflict(place)
+
+    def _conflict(self, place: Place) -> None:
+        facts = self._tools.facts(place.envelope.type)
+        if not facts.opposes:
+            return
+        resolution = resolve(facts, self._lanes.opposed(place, facts.opposes))
+        if resolution is None:
+            return
+        now = self.clock.now()
+        policy = resolution.policy.value
+        place.events.append((now, "conflict", policy))
+        self._outbox.publish("conflict", place, policy)
+        by = f"by {place.envelope.type} {place.envelope.id}"
+        for other in resolution.superseded:
+            other.events.append((now, "conflict", f"{policy} {by}"))
+            self._finish(other, Finish(Status.SUPERSEDED, Fault("superseded", by)), now)
+        if resolution.annihilated is not None:
+            other = resolution.annihilated
+            self._finish(other, Finish(Status.ANNIHILATED, Fault("annihilated", by)), now)
+            fault = Fault("annihilated", f"with {other.envelope.type} {other.envelope.id}")
+            self._finish(place, Finish(Status.ANNIHILATED, fault), now)
+        elif resolution.rejected:
+            fault = Fault("conflict", "an opposed command waits for the same subject", True, 1_000)
+            self._finish(place, Finish(Status.REJECTED, fault), now)
+
+    def _found_running(self, place: Place, protocol: str) -> None:
+        # The store says an attempt is under way: either its outcome is still to come, or nobody is left to send one.
+        flight = self._tools.flights.get(place.envelope.id)
+        now = self.clock.now()
+        if flight is not None and flight.ticket.attempt == place.attempts + 1 and flight.protocol == protocol:
+            self._lanes.resume(place, protocol, flight.started)
+            if flight.outcome is not None:
+                self._done(place.envelope.id, place.attempts + 1, protocol, flight.outcome, flight.ms)
+            return
+        self._lanes.resume(place, protocol, now)
+        place.recovered = True
+        fault = Fault("crashed", "the router ended while it ran", True)
+        self._judge(place, Outcome(Verdict.IN_DOUBT, fault=fault), 0, now)
+
+    # ------------------------------------------------------------ starting
+
+    def _pump(self, now: int) -> int:
+        """Start what may start; how many."""
+        started = 0
+        lanes, tools = self._lanes, self._tools
+        while lanes.running < tools.options.guild_running:
+            place = lanes.next(now)
+            if place is None:
+                break
+            envelope = place.envelope
+            with _Blamed(tools.blame, envelope.id):
+                if place.expires_at <= now:
+                    self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
+                    continue
+                route = self._route(place)
+                if not route:
+                    tools.gate.park(self._guild)
+                    self._park(place, "no_executor")
+                    continue
+                turn, at = tools.gate.enter(self._guild, envelope.subject, envelope.queue, now)
+                if turn is Turn.GO:
+                    lanes.start(place, route[0], now)
+                    self._outbox.begin(place, now)
+                    started += 1
+                elif turn is Turn.FULL:
+                    break
+                elif turn is Turn.LATER:
+                    lanes.wait(place, at, "rate_limit")
+                else:
+                    self._park(place, turn.value)
+        return started
+
+    def _route(self, place: Place) -> tuple[str, ...]:
+        envelope = place.envelope
+        reachable = [name for name, protocol in self._tools.protocols.items() if protocol.reaches(envelope)]
+        if len(reachable) <= 1 and not envelope.protocols:
+            return tuple(reachable)
+        return plan(envelope, self._tools.facts(envelope.type), reachable)
+
+    def _park(self, place: Place, reason: str) -> None:
+        self._lanes.wait(place, PARKED, reason)
+        self._parked.append(place)
+
+    def _unpark(self) -> None:
+        parked, self._parked = self._parked, []
+        for place in parked:
+            if place.lane is not None and place.until == PARKED:
+                self._lanes.wait(place, 0, "")
+
+    # ------------------------------------------------------------ judging
+
+    def _running(self, id_: str, attempt: int) -> Place | None:
+        place = self._lanes.get(id_)
+        if place is None or place.stage is not Stage.RUNNING or place.attempts + 1 != attempt:
+            return None
+        return place
+
+    def _done(self, id_: str, attempt: int, protocol: str, outcome: Outcome, ms: int) -> None:
+        place = self._running(id_, attempt)
+        if place is None or place.protocol != protocol:
+            logger.debug("late outcome of %s attempt %d over %s: %s", id_, attempt, protocol, outcome.verdict)
+            return
+        self._outbox.landed(id_, attempt, protocol)
+        with _Blamed(self._tools.blame, id_):
+            self._judge(place, outcome, ms, self.clock.now())
+
+    def _judge(self, place: Place, outcome: Outcome, ms: int, now: int) -> None:
+        fault = outcome.fault
+        code, text = (fault.code, fault.message) if fault else ("", "")
+        verdict = outcome.verdict.value
+        place.history.append(Attempt(place.attempts + 1, place.protocol, verdict, ms, code, text, place.started_at))
+        self._outbox.publish("attempted", place, verdict)
+        if outcome.verdict is Verdict.APPLIED:  # nearly always; and it depends on nothing else
+            self._finish(place, Finish(Status.NOOP if outcome.noop else Status.OK), now, outcome.data)
+            return
+        step = after(outcome, self._situation(place), now=now, random=self._tools.random.random())
+        self._act(place, step, outcome, now)
+
+    def _situation(self, place: Place) -> Situation:
+        envelope = place.envelope
+        facts = self._tools.facts(envelope.type)
+        protocol = self._tools.protocols.get(place.protocol)
+        safe = facts.idempotent or (protocol is not None and protocol.idempotent(envelope))
+        # An executor's dedupe record lives in its process: it vouches for nothing that ran before a crash of ours.
+        remembers = protocol is not None and protocol.dedupes and not place.recovered
+        route = self._route(place)
+        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe or remembers, place.failures)
+
+    def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
+        place = self._running(id_, attempt)
+        if place is None:
+            return
+        now = self.clock.now()
+        with _Blamed(self._tools.blame, id_):
+            last = place.history[-1] if place.history else None
+            fault = Fault(last.code, last.message) if last and last.code else UNKNOWN
+            found = "unknown" if happened is None else "applied" if happened else "not_applied"
+            place.events.append((now, "verified", found))
+            random = self._tools.random.random()
+            step = after_verification(happened, fault, self._situation(place), now=now, random=random)
+            verdict = Verdict.NOT_APPLIED if happened is False else Verdict.IN_DOUBT
+            self._act(place, step, Outcome(verdict, fault=fault), now)
+
+    def _act(self, place: Place, step: Step, outcome: Outcome, now: int) -> None:
+        match step:
+            case Finish():
+                self._finish(place, step, now, outcome.data)
+            case Fallback(protocol, spent):
+                place.events.append((now, "fallback", f"{place.protocol} to {protocol}"))
+                place.tried = () if spent else (*place.tried, place.protocol)
+                if spent:
+                    place.attempts += 1
+                    place.doubt = True
+                self._lanes.again(place, protocol, now)
+                self._tools.gate.occupy(place.envelope.queue)
+                self._outbox.begin(place, now)
+            case Wait(until, spent, reason):
+                self._wait(place, until, spent, reason, outcome, now)
+            case Bury(fault):
+                place.attempts += 1
+                self._bury(place, fault, now)
+            case Verify():
+                self._outbox.check(place)
+
+    def _wait(self, place: Place, until: int, spent: bool, reason: str, outcome: Outcome, now: int) -> None:
+        place.tried = ()
+        place.failures = 0 if spent else place.failures + 1
+        if spent:
+            place.attempts += 1
+            place.doubt = place.doubt or outcome.verdict is Verdict.IN_DOUBT
+            if until >= place.expires_at:
+                self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), outcome.fault), now)
+                return
+        place.events.append((now, "wait", f"{reason} until {until}"))
+        self._outbox.defer(place, until, reason)
+        self._lanes.wait(place, until, reason)
+
+    # ------------------------------------------------------------ ending
+
+    def _finish(self, place: Place, step: Finish, now: int, data: bytes = b"") -> None:
+        self._outbox.settle(place, step.status, step.fault, now, data)
+        self._lanes.leave(place)
+
+    def _bury(self, place: Place, fault: Fault, now: int) -> None:
+        envelope = place.envelope
+        policy = self._tools.facts(envelope.type).on_exhausted
+        rest = self._lanes.lane_of(envelope.subject)[1:] if policy is OnExhausted.BURY else []
+        for buried in (place, *rest):
+            self._outbox.bury(buried, fault, now)
+            self._lanes.leave(buried)
+            fault = Fault("lane_buried", f"{envelope.id} of its lane died before it")
+        if policy is OnExhausted.PAUSE:
+            self._tools.pause_lane(lane_name(self._guild, envelope.subject))
+
+    def _poison(self, place: Place) -> None:
+        fault = Fault("poison", f"our own actors crashed on it {self._tools.options.poison_limit} times")
+        self._tools.blame.forget(place.envelope.id)
+        self._outbox.bury(place, fault, self.clock.now())
+        self._lanes.leave(place)
+
+    def _cancel(self, place: Place | None) -> bool:
+        if place is None or place.stage is not Stage.QUEUED or place.doubt:
+            return False
+        fault = Fault("cancelled", "taken back before it was done")
+        self._finish(place, Finish(Status.CANCELLED, fault), self.clock.now())
+        return True
+
+
+class _Blamed:
+    """Whoever raises in here has this envelope in hand."""
+
+    __slots__ = ("_blame", "_id")
+
+    def __init__(self, blame: Blame, id_: str) -> None:
+        self._blame = blame
+        self._id = id_
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._blame.add(self._id)
+
+
+class _Loaded:
+    """The journal's answer: the guild's unsettled envelopes."""
+
+    __match_args__ = ("records",)
+
+    def __init__(self, records: list[Record] | EngineError) -> None:
+        self.records = records
+
+
+class _Reload:
+    """To itself: read the store again."""
+
+
+def _pending(store: Store, guild: str) -> list[Record]:
+    records: list[Record] = []
+    page = 1_000
+    while True:
+        more = store.pending(guild, records[-1].position if records else 0, page)
+        records.extend(more)
+        if len(more) < page:
+            return records

@@ -1,0 +1,37 @@
+"""The engine's numbers: every bound with its default, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """Bounds of one queue of commands; ``0`` is "no bound"."""
+
+    concurrency: int = 0  #: attempts running at once
+    rate: int = 0  #: starts per ``rate_window``
+    rate_window: int = 60_000  #: ms
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Bounds, tolerances and times (ms) of one engine."""
+
+    max_running: int = 1_000  #: attempts at once in this router
+    guild_running: int = 10  #: lanes of one guild that run at once
+    max_backlog: int = 100_000  #: unsettled commands in this router
+    guild_backlog: int = 10_000  #: unsettled commands of one guild
+    user_rate: int = 0  #: commands per second of one acting user; 0: no bound
+    guild_rate: int = 0  #: commands per second of one guild; 0: no bound
+    clock_tolerance: int = 300_000  #: how far a sender's clock may be off
+    sequence_gap: int = 5_000  #: how long a numbered message waits for the one before it
+    passivate_after: int = 120_000  #: a guild without work is forgotten after this
+    poison_limit: int = 3  #: crashes of our own actors on one envelope before it is buried
+    max_replays: int = 3  #: of one dead letter
+    store_retry: int = 200  #: between tries while the store cannot write
+    adapter_grace: int = 1_000  #: after a ticket's deadline, before the adapter stops waiting for its protocol
+    pool_threads: int = 2  #: threads that run guild actors
+    sweep_every: int = 5_000  #: between sweeps of the store
+    queues: Mapping[str, QueueOptions] = field(default_factory=dict)

@@ -1,0 +1,142 @@
+"""The outbox of one guild: what it has decided in this slice, and whom to tell once that is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from actors.answers import encode_answer
+from actors.messages import Check, Commit, Published, Settled, Start
+from actors.options import Options
+from actors.outcome import Answer, Fault, Status
+from actors.places import trail_of
+from actors.policy.facts import Facts
+from actors.policy.lanes import Place
+from actors.ports import Begin, Bury, Defer, ExecutionProtocol, Settle, Ticket, Write
+from actors.runtime.ref import Ref
+from actors.tables.blame import Blame
+from actors.tables.flights import Flight, Flights
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+
+
+@dataclass(frozen=True, slots=True)
+class GuildTools:
+    """What every guild actor of one engine shares."""
+
+    options: Options
+    facts: Callable[[str], Facts]
+    protocols: dict[str, ExecutionProtocol]
+    adapters: Callable[[str], Ref]
+    journal: Callable[[], Ref]
+    deduplicator: Callable[[], Ref]
+    scheduler: Callable[[], Ref]
+    hub: Callable[[], Ref]
+    listening: Callable[[], bool]
+    gate: Gate
+    guilds: Guilds
+    flights: Flights
+    blame: Blame
+    random: Random
+    pause_lane: Callable[[str], None]
+
+
+class Outbox:
+    """Writes for the journal, messages to follow them, attempts about to depart."""
+
+    __slots__ = ("_departing", "_events", "_landed", "_then", "_tools", "_writes")
+
+    def __init__(self, tools: GuildTools) -> None:
+        self._tools = tools
+        self._writes: list[Write] = []
+        self._then: list[tuple[Ref, object]] = []
+        self._departing: list[Flight] = []
+        self._landed: list[tuple[str, int, str]] = []
+        self._events: list[Published] = []
+
+    def begin(self, place: Place, now: int) -> None:
+        """The place's next attempt, over ``place.protocol``; its slot at the gate is taken already."""
+        envelope = place.envelope
+        attempt = place.attempts + 1
+        timeout = self._tools.facts(envelope.type).timeout
+        ticket = Ticket(envelope, place.frame, attempt, now + timeout if timeout else 0, place.sequence, 0)
+        self._departing.append(Flight(ticket, place.protocol, now))
+        self._writes.append(Begin(envelope.id, attempt, place.protocol))
+        self._then.append((self._tools.adapters(place.protocol), Start(ticket)))
+        self.publish("started", place, place.protocol)
+
+    def landed(self, id: str, attempt: int, protocol: str) -> None:  # noqa: A002 - the port's word
+        """This attempt is judged; it leaves the table together with what follows from it."""
+        self._landed.append((id, attempt, protocol))
+
+    def check(self, place: Place) -> None:
+        """Ask the protocol whether the attempt in doubt happened."""
+        self._writes.append(Begin(place.envelope.id, place.attempts + 1, place.protocol))  # as it is written already
+        self._then.append((self._tools.adapters(place.protocol), Check(place.envelope, place.attempts + 1)))
+
+    def defer(self, place: Place, until: int, reason: str) -> None:
+        """It keeps its place and comes back."""
+        self._writes.append(Defer(place.envelope.id, until, place.attempts, trail_of(place), reason))
+
+    def settle(self, place: Place, status: Status, fault: Fault | None, now: int, data: bytes = b"") -> None:
+        """The end of its way."""
+        answer = _answer(place, status, fault, now, data)
+        opposes = self._tools.facts(place.envelope.type).opposes if answer.success else frozenset[str]()
+        trail = trail_of(place, settled=True)
+        self._writes.append(
+            Settle(place.envelope.id, status.value, encode_answer(answer), trail, answer.success, opposes)
+        )
+        self._then.append((self._tools.deduplicator(), Settled(place.envelope, answer)))
+
+    def bury(self, place: Place, fault: Fault, now: int) -> None:
+        """The end of its way, in the dead letters."""
+        answer = _answer(place, Status.DEAD, fault, now)
+        trail = trail_of(place, settled=True)
+        self._writes.append(Bury(place.envelope.id, fault.code, encode_answer(answer), trail, place.attempts))
+        self._then.append((self._tools.deduplicator(), Settled(place.envelope, answer)))
+
+    def publish(self, kind: str, place: Place, detail: str) -> None:
+        """Something the outside may want to see."""
+        if self._tools.listening():
+            self._events.append(Published(kind, place.envelope, None, place.sequence, detail))
+
+    def send(self) -> None:
+        """Hand everything to the journal, as one commit."""
+        flights = self._tools.flights
+        if self._writes:
+            # From here on the attempts are under way: whoever takes over after a crash finds them in the table.
+            for flight in self._departing:
+                flights.add(flight)
+            self._departing = []
+            writes, self._writes = self._writes, []
+            then, self._then = self._then, []
+            self._tools.journal().tell(Commit(writes, then))
+        if self._landed:
+            for id_, attempt, protocol in self._landed:
+                flights.remove(id_, attempt, protocol)
+            self._landed = []
+        if self._events:
+            events, self._events = self._events, []
+            self._tools.hub().tell_many(events)
+
+    def abandon(self) -> None:
+        """The guild crashed before sending: give back the slots of attempts that will not depart."""
+        for flight in self._departing:
+            self._tools.gate.leave(flight.queue)
+        self._departing = []
+
+
+def _answer(place: Place, status: Status, fault: Fault | None, now: int, data: bytes = b"") -> Answer:
+    history = place.history
+    return Answer(
+        place.envelope.id,
+        status,
+        data,
+        fault,
+        history[-1].protocol if history else "",
+        tuple(history),
+        sequence=place.sequence,
+        accepted_at=place.accepted_at,
+        settled_at=now,
+    )

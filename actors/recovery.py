@@ -1,0 +1,124 @@
+"""Recovery: the way of every unsettled envelope, entered at the store.
+
+Runs at each start of the tree below the journal. New acceptances wait behind it at their guilds, so that the old order
+comes first; the door is opened when it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.errors import EngineError
+from actors.messages import Enqueue, StoreCall
+from actors.places import place_of
+from actors.policy.lanes import Place
+from actors.ports import Record
+from actors.runtime.actor import Actor
+from actors.runtime.ref import Ref
+from actors.tables.backlog import Backlog
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+
+PAGE = 2_000
+
+
+class Recovery(Actor):
+    """Reads the store page by page and puts every place into its guild."""
+
+    def __init__(
+        self,
+        *,
+        journal: Callable[[], Ref],
+        guilds: Guilds,
+        backlog: Backlog,
+        gate: Gate,
+        attach: Callable[[], None],
+        finished: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self._journal = journal
+        self._guilds = guilds
+        self._backlog = backlog
+        self._gate = gate
+        self._attach = attach
+        self._finished = finished
+        self._count = 0
+
+    def on_start(self) -> None:
+        self._guilds.hold()
+        self._attach()
+        self._backlog.clear()
+        self._ask(_Page(0, ()))
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case _Page(after, EngineError()):
+                self.send_after(0.5, _Again(after))
+            case _Page(_, (paused, delayed, records)):
+                self._take(paused, delayed, records)
+            case _Again(after):
+                self._ask(_Page(after, ()))
+
+    def _ask(self, page: _Page) -> None:
+        me, after = self.me, page.after
+
+        def read(store: object, _: int) -> object:
+            if after:
+                return None, [], store.pending("", after, PAGE)  # type: ignore[attr-defined]  # checked at the port
+            return store.paused(), _delayed(store), store.pending("", 0, PAGE)  # type: ignore[attr-defined]  # likewise
+
+        self._journal().tell(StoreCall(read, lambda found: me.tell(_Page(after, found))))
+
+    def _take(self, paused: frozenset[str] | None, delayed: list[str], records: list[Record]) -> None:
+        if paused is not None:
+            self._gate.set_paused(paused)
+        for guild in delayed:
+            self._backlog.enter(guild)
+        by_guild: dict[str, list[Place]] = {}
+        for record in records:
+            place = place_of(record)
+            by_guild.setdefault(place.envelope.guild, []).append(place)
+        for guild, places in by_guild.items():
+            self._backlog.enter(guild, len(places))
+            self._guilds.tell_recovered(guild, Enqueue(places))
+        self._count += len(records)
+        if len(records) == PAGE:
+            self._ask(_Page(records[-1].position, ()))
+            return
+        self._guilds.release()
+        self._finished(self._count)
+
+
+class _Page:
+    """The journal's answer: records above ``after``."""
+
+    __match_args__ = ("after", "found")
+
+    def __init__(self, after: int, found: object) -> None:
+        self.after = after
+        self.found = found
+
+
+class _Again:
+    """To itself: ask again."""
+
+    __match_args__ = ("after",)
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+
+def _delayed(store: object) -> list[str]:
+    """The guilds of the delayed envelopes, one entry each, for the backlog's count."""
+    from actors.codec import peek
+
+    guilds: list[str] = []
+    after = (0, "")
+    while True:
+        records = store.delayed(after, PAGE)  # type: ignore[attr-defined]  # checked at the port
+        for record in records:
+            header = peek(record.frame)
+            guilds.append(header.guild)
+            after = (header.due_at, header.id)
+        if len(records) < PAGE:
+            return guilds

@@ -1,0 +1,124 @@
+"""The guilds that live in this process: a guild's actor is started at its first message and forgotten when idle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+
+from actors.messages import Wake
+from actors.runtime.errors import ActorStopped
+from actors.runtime.ref import Ref
+
+
+class Guilds:
+    """Guild id -> live actor. Messages to one guild from one thread arrive in order, across forgetting and restarts."""
+
+    def __init__(self) -> None:
+        self._refs: dict[str, Ref] = {}
+        self._idle: dict[str, int] = {}
+        self._lock = Lock()
+        self._start: Callable[[str], Ref] | None = None
+        self._stop: Callable[[Ref], bool] | None = None
+        self._back: list[tuple[str, object]] | None = []  # held until recovery has put the old places first
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def attach(self, start: Callable[[str], Ref], stop_if_idle: Callable[[Ref], bool]) -> None:
+        """The supervisor is up: this is how guilds are started and stopped."""
+        with self._lock:
+            self._start = start
+            self._stop = stop_if_idle
+            self._refs.clear()
+            self._idle.clear()
+
+    def hold(self) -> None:
+        """Recovery begins: what is told from now on waits until ``release``; ``tell_recovered`` goes through."""
+        with self._lock:
+            if self._back is None:
+                self._back = []
+
+    def release(self) -> None:
+        """Recovery is over: what waited goes out in order, and the door is open."""
+        while True:
+            with self._lock:
+                back = self._back
+                if not back:
+                    self._back = None
+                    return
+                self._back = []
+            for guild, message in back:
+                self.tell_recovered(guild, message)
+
+    def tell(self, guild: str, message: object) -> None:
+        """Tell a guild, starting it if need be."""
+        if self._back is not None:
+            with self._lock:
+                if self._back is not None:
+                    self._back.append((guild, message))
+                    return
+        self.tell_recovered(guild, message)
+
+    def tell_recovered(self, guild: str, message: object) -> None:
+        """As ``tell``, also while recovery runs."""
+        while True:
+            ref = self._refs.get(guild)
+            if ref is None:
+                with self._lock:
+                    ref = self._refs.get(guild)
+                    if ref is None:
+                        if self._start is None:
+                            raise ActorStopped("guilds")
+                        ref = self._refs[guild] = self._start(guild)
+            try:
+                ref.tell(message)
+            except ActorStopped:
+                self.forget(guild, ref)  # it was passivated, or given up, between the look and the tell
+            else:
+                return
+
+    def wake(self, guild: str, message: Wake) -> None:
+        """Tell a guild only if it lives: one that does not has nothing to wake for."""
+        ref = self._refs.get(guild)
+        if ref is None:
+            return
+        try:
+            ref.tell(message)
+        except ActorStopped:
+            self.forget(guild, ref)
+
+    def everybody(self) -> list[str]:
+        """The guilds that live now."""
+        return list(self._refs)
+
+    def forget(self, guild: str, ref: Ref) -> None:
+        """The actor behind ``ref`` is gone for good; the next message starts a new one."""
+        with self._lock:
+            if self._refs.get(guild) is ref:
+                del self._refs[guild]
+                self._idle.pop(guild, None)
+
+    def idle(self, guild: str, now: int) -> None:
+        """A guild has nothing left to do since ``now``."""
+        self._idle.pop(guild, None)
+        self._idle[guild] = now
+
+    def busy(self, guild: str) -> None:
+        """It has work again."""
+        self._idle.pop(guild, None)
+
+    def passivate(self, before: int) -> int:
+        """Forget guilds idle since before that time (ms); how many."""
+        count = 0
+        while self._idle:
+            guild, since = next(iter(self._idle.items()))
+            if since > before:
+                break
+            self._idle.pop(guild, None)
+            ref = self._refs.get(guild)
+            if ref is None or self._stop is None:
+                continue
+            if self._stop(ref):
+                self.forget(guild, ref)
+                count += 1
+        return count

@@ -1,0 +1,60 @@
+"""The end of an attempt, from any thread: exactly once, to its guild."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from actors.messages import Done
+from actors.outcome import Outcome, Verdict
+from actors.policy.breaker import Breaker, Permit
+from actors.runtime.errors import RuntimeFault
+from actors.tables.flights import Flight, Flights
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+
+logger = logging.getLogger("guild_router.adapter")
+
+
+class Landing:
+    """Where outcomes come in."""
+
+    def __init__(self, flights: Flights, gate: Gate, guilds: Guilds) -> None:
+        self._flights = flights
+        self._gate = gate
+        self._guilds = guilds
+
+    def land(self, flight: Flight, outcome: Outcome, now: int) -> bool:
+        """Tell the flight's guild what it came to and free its slot; ``False``: it had landed before."""
+        ms = now - flight.started
+        if not self._flights.land(flight, outcome, ms):
+            return False
+        self._gate.leave(flight.queue)
+        ticket = flight.ticket
+        try:
+            self._guilds.tell(flight.guild, Done(ticket.envelope.id, ticket.attempt, flight.protocol, outcome, ms))
+        except RuntimeFault as error:
+            # Nobody is there to hear it; the flight keeps the outcome for the guild's next incarnation.
+            logger.warning("the outcome of %s could not be told: %s", ticket.envelope.id, error)
+        return True
+
+    def pilot(
+        self, flight: Flight, permit: Permit, breaker: Breaker, now: Callable[[], int]
+    ) -> Callable[[Outcome], None]:
+        """The callback of one attempt: its outcome counts at the breaker, then lands."""
+
+        def done(outcome: Outcome) -> None:
+            at = now()
+            match outcome.verdict:
+                case Verdict.APPLIED:
+                    breaker.succeed(permit, at, at - flight.started)
+                case Verdict.IN_DOUBT:
+                    breaker.fail(permit, at)
+                case Verdict.NOT_APPLIED if not outcome.executed:
+                    breaker.fail(permit, at)
+                case _:
+                    # An executor that ran and failed, refused or deferred is not the protocol's fault.
+                    breaker.release(permit, at)
+            self.land(flight, outcome, at)
+
+        return done

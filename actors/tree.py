@@ -1,0 +1,199 @@
+"""The supervision tree, as one readable list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from actors.adapter import Adapter
+from actors.deduplicator import Deduplicator
+from actors.guild import GuildActor
+from actors.hub import Hub, Listeners
+from actors.intake import Intake
+from actors.journal import Held, Journal
+from actors.options import Options
+from actors.outbox import GuildTools
+from actors.policy.breaker import Breaker
+from actors.policy.facts import Facts
+from actors.ports import ExecutionProtocol
+from actors.recovery import Recovery
+from actors.retry import RetryScheduler
+from actors.runtime.ref import Ref
+from actors.runtime.runtime import Runtime
+from actors.runtime.spec import ChildSpec, SupervisorSpec
+from actors.tables.backlog import Backlog
+from actors.tables.blame import Blame
+from actors.tables.counters import Counters
+from actors.tables.flights import Flights
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+from actors.tables.landing import Landing
+from actors.tables.waiters import Waiters
+
+
+@dataclass(slots=True)
+class Tables:
+    """What outlives every actor of one engine."""
+
+    gate: Gate
+    guilds: Guilds
+    flights: Flights = field(default_factory=Flights)
+    blame: Blame = field(default_factory=Blame)
+    waiters: Waiters = field(default_factory=Waiters)
+    backlog: Backlog = field(default_factory=Backlog)
+    counters: Counters = field(default_factory=Counters)
+    held: Held = field(default_factory=Held)
+    listeners: Listeners = field(default_factory=Listeners)
+
+    @property
+    def landing(self) -> Landing:
+        """Where outcomes come in."""
+        return Landing(self.flights, self.gate, self.guilds)
+
+
+def engine_tree(
+    runtime: Runtime,
+    *,
+    store: Any,
+    protocols: Mapping[str, ExecutionProtocol],
+    breakers: Mapping[str, Breaker],
+    facts: Callable[[str], Facts],
+    options: Options,
+    tables: Tables,
+    random: Random,
+    recovered: Callable[[int], None],
+    pause_lane: Callable[[str], None],
+    extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
+) -> SupervisorSpec:
+    """The engine from the store (first up, last down) to the door (last up, first down).
+
+    ``rest_for_one``: whatever fails takes down what was started after it, because that was built on its state. Only
+    the guilds and the adapters fail alone.
+    """
+
+    def to(name: str) -> Callable[[], Ref]:
+        # Refs are stable, and looked up when first used: the tree is data, its names come alive later.
+        found: list[Ref] = []
+
+        def ref() -> Ref:
+            if not found:
+                found.append(runtime.ref(name))
+            return found[0]
+
+        return ref
+
+    adapter_refs = {name: to(f"adapter:{name}") for name in protocols}
+    journal, deduplicator, scheduler, hub = to("journal"), to("deduplicator"), to("scheduler"), to("hub")
+    guild_tools = GuildTools(
+        options=options,
+        facts=facts,
+        protocols=dict(protocols),
+        adapters=lambda name: adapter_refs[name](),
+        journal=journal,
+        deduplicator=deduplicator,
+        scheduler=scheduler,
+        hub=hub,
+        listening=lambda: bool(tables.listeners),
+        gate=tables.gate,
+        guilds=tables.guilds,
+        flights=tables.flights,
+        blame=tables.blame,
+        random=random,
+        pause_lane=pause_lane,
+    )
+
+    def adapter(name: str) -> Callable[[], Adapter]:
+        return lambda: Adapter(
+            protocols[name],
+            breaker=breakers[name],
+            flights=tables.flights,
+            landing=tables.landing,
+            guilds=tables.guilds,
+            grace=options.adapter_grace,
+        )
+
+    return SupervisorSpec(
+        "router",
+        [
+            ChildSpec(
+                "journal",
+                lambda: Journal(
+                    store, facts=facts, deduplicator=deduplicator, held=tables.held, retry=options.store_retry
+                ),
+                shutdown="infinity",
+            ),
+            ChildSpec("hub", lambda: Hub(tables.listeners)),
+            ChildSpec(
+                "scheduler",
+                lambda: RetryScheduler(
+                    guilds=tables.guilds,
+                    journal=journal,
+                    deduplicator=deduplicator,
+                    passivate_after=options.passivate_after,
+                    sweep_every=options.sweep_every,
+                ),
+                dispatcher="pool",
+            ),
+            ChildSpec(
+                "deduplicator",
+                lambda: Deduplicator(
+                    waiters=tables.waiters,
+                    guilds=tables.guilds,
+                    journal=journal,
+                    intake=to("intake"),
+                    scheduler=scheduler,
+                    hub=hub,
+                    listening=lambda: bool(tables.listeners),
+                    counters=tables.counters,
+                ),
+            ),
+            SupervisorSpec(
+                "adapters",
+                [ChildSpec(f"adapter:{name}", adapter(name)) for name in protocols],
+                intensity=10,
+                period=10.0,
+            ),
+            SupervisorSpec("guilds", [], dynamic=True, per_child=True, intensity=10, period=10.0),
+            ChildSpec(
+                "recovery",
+                lambda: Recovery(
+                    journal=journal,
+                    guilds=tables.guilds,
+                    backlog=tables.backlog,
+                    gate=tables.gate,
+                    attach=lambda: attach_guilds(runtime, tables.guilds, guild_tools),
+                    finished=recovered,
+                ),
+                dispatcher="pool",
+            ),
+            ChildSpec(
+                "intake",
+                lambda: Intake(options=options, backlog=tables.backlog, counters=tables.counters, journal=journal),
+            ),
+            *extras,
+        ],
+        strategy="rest_for_one",
+        intensity=5,
+        period=10.0,
+    )
+
+
+def attach_guilds(runtime: Runtime, guilds: Guilds, tools: GuildTools) -> None:
+    """The guilds' supervisor is up: from now on a guild's first message starts its actor.
+
+    The first incarnation knows everything by being told; one that follows a crash reads the store.
+    """
+    supervisor = runtime.supervisor("guilds")
+
+    def start(guild: str) -> Ref:
+        fresh = [True]
+
+        def make() -> GuildActor:
+            first, fresh[0] = fresh[0], False
+            return GuildActor(guild, tools, fresh=first)
+
+        return supervisor.start_child(ChildSpec(f"guild:{guild}", make, restart="permanent", dispatcher="pool"))
+
+    guilds.attach(start, supervisor.stop_child_if_idle)

@@ -1,0 +1,92 @@
+"""The audit trail: what happened to whom, by whom, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from actors.answers import decode_answer
+from actors.codec import unpack
+from actors.ports import AuditFilter, AuditLine
+from actors.runtime.promise import Promise
+from router.response import Response
+
+if TYPE_CHECKING:
+    from router.router import Router
+
+PATIENCE = 30.0
+
+
+class AuditView(BaseModel):
+    """One line; camelCase on the wire."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    at: int  #: ms since the epoch
+    kind: str  #: ``settled``, ``duplicate``, ``refused``, ``operator`` ...
+    id: str | None
+    guild: str | None
+    user: str | None
+    type: str | None
+    detail: Any = None
+    response: Response | None = None
+
+
+class Audit:
+    """``router.audit``."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def search(
+        self,
+        *,
+        id: str = "",  # noqa: A002 - the word of the contract
+        guild_id: str | int = "",
+        user_id: str | int = "",
+        type: str = "",  # noqa: A002
+        since: int | datetime = 0,
+        until: int | datetime = 0,
+        limit: int = 100,
+    ) -> list[AuditView]:
+        """Newest first; what is not given does not filter. Times are ms since the epoch or datetimes."""
+        which = AuditFilter(id, str(guild_id), str(user_id), type, _ms(since), _ms(until))
+        return self._search(which, limit).get(timeout=PATIENCE)
+
+    async def asearch(
+        self,
+        *,
+        id: str = "",  # noqa: A002
+        guild_id: str | int = "",
+        user_id: str | int = "",
+        type: str = "",  # noqa: A002
+        since: int | datetime = 0,
+        until: int | datetime = 0,
+        limit: int = 100,
+    ) -> list[AuditView]:
+        """As ``search``."""
+        which = AuditFilter(id, str(guild_id), str(user_id), type, _ms(since), _ms(until))
+        return await self._search(which, limit)
+
+    def _search(self, which: AuditFilter, limit: int) -> Promise[list[AuditView]]:
+        return self._router.engine.store_call(lambda store, _: [_view(line) for line in store.audit(which, limit)])
+
+
+def _view(line: AuditLine) -> AuditView:
+    return AuditView(
+        at=line.at,
+        kind=line.kind,
+        id=line.id or None,
+        guild=line.guild or None,
+        user=line.user or None,
+        type=line.type or None,
+        detail=unpack(line.detail) if line.detail else None,
+        response=Response.of(decode_answer(line.answer)) if line.answer else None,
+    )
+
+
+def _ms(time: int | datetime) -> int:
+    return time if isinstance(time, int) else int(time.timestamp() * 1_000)

@@ -1,0 +1,71 @@
+"""Is it well: the store, the tree, each protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actors.runtime.promise import Promise
+from router.settings_values import without_password
+
+if TYPE_CHECKING:
+    from router.router import Router
+
+OVERLOADED = 0.8
+"""Part of the backlog's bound from which on the router calls itself overloaded."""
+
+
+class Health:
+    """``SystemHealth`` of the first seed, with what this router has beyond it."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def check(self) -> Promise[dict[str, Any]]:
+        """Asks the store; every answer is of now."""
+        promise: Promise[dict[str, Any]] = Promise()
+        asked = self._router.clock.monotonic()
+
+        def answered(reply: Promise[Any]) -> None:
+            try:
+                reply.get(timeout=0)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is what is wrong with the store
+                promise.set(self._report(type(error).__name__, asked))
+            else:
+                promise.set(self._report(None, asked))
+
+        self._router.engine.store_call(lambda store, _: store.stats()).add_done_callback(answered)
+        return promise
+
+    def _report(self, store_error: str | None, asked: float) -> dict[str, Any]:
+        router, engine = self._router, self._router.engine
+        now = router.clock.now()
+        latency = round((router.clock.monotonic() - asked) * 1000, 3)
+        tables, options = engine.tables, engine.options
+        overloaded = tables.backlog.total >= options.max_backlog * OVERLOADED
+        protocols = {name: _absent() for name in ("redis", "discord", "websocket", "queue", "direct")}
+        for name, breaker in engine.breakers.items():
+            state = breaker.condition
+            protocols[name] = {"healthy": state != "open", "configured": True, "breaker": state}
+        store = {
+            "healthy": store_error is None,
+            "url": without_password(router.settings.store),
+            "durability": router.store.durability,
+            "latencyMs": latency,
+            "error": store_error,
+        }
+        running = engine.runtime.tree()
+        healthy = store_error is None and running.state == "running"
+        return {
+            "overall": healthy and all(p["healthy"] for p in protocols.values() if p["configured"]),
+            "protocols": protocols,
+            "store": store,
+            "tree": {"state": running.state, "restarts": running.total_restarts()},
+            "overloaded": overloaded,
+            "backlog": tables.backlog.total,
+            "running": tables.gate.running,
+            "timestamp": now,
+        }
+
+
+def _absent() -> dict[str, Any]:
+    return {"healthy": False, "configured": False, "breaker": None}

@@ -1,0 +1,335 @@
+"""The router: composition root and public face. Embedded, through proxies or as a daemon, it is this class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from actors.runtime.spec import ChildSpec
+from actors.runtime.testing import Stepper
+from uuid_utils import uuid7
+
+from actors.codec import encode
+from actors.engine import Engine
+from actors.envelope import Envelope
+from actors.messages import Submission
+from actors.policy.facts import Facts
+from actors.ports import AuditFilter, Store
+from actors.runtime.clock import Clock, SystemClock
+from actors.runtime.promise import Promise
+from router.audit import Audit
+from router.dead_letters import DeadLetters
+from router.errors import UnknownType
+from router.health import Health
+from router.hub import EventHub
+from router.messages.base import Message
+from router.messages.redaction import redacted_payload
+from router.messages.registry import Catalog
+from router.messages.registry import catalog as everything
+from router.messages.seal import seal, unseal
+from router.metrics import Metrics
+from router.protocols.direct import DirectProtocol
+from router.protocols.executor import Executor
+from router.protocols.handlers import F, Handlers, Verify
+from router.proxy import CommandActor, command_actor
+from router.queues import QueueDesk
+from router.reply import Reply
+from router.response import Response
+from router.settings import Settings
+from router.status import StatusView, explanation_of, view_of
+from router.stores.url import open_store
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds a synchronous question to the router waits for its answer."""
+
+
+class Router:
+    """Takes commands, sees to it that each happens once and in order, and can explain it afterwards.
+
+    ``Router(Settings(...))`` or ``Router(store="sqlite:///router.db", ...)`` with settings as keywords. A ``with``
+    block, an ``async with`` block, or ``start()`` and ``stop()``. Every method that waits has an async twin with the
+    prefix ``a``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        catalog: Catalog = everything,
+        clock: Clock | None = None,
+        stepper: Stepper | None = None,
+        **overrides: Any,
+    ) -> None:
+        if settings is not None and overrides:
+            raise TypeError(f"settings are given: {', '.join(overrides)} would be a second opinion")
+        self.settings = settings or Settings(**overrides)
+        self.catalog = catalog
+        self.clock: Clock = clock or SystemClock()
+        self.handlers = Handlers(catalog)
+        self._facts: dict[str, Facts] = {}
+        self.store = open_store(self.settings.store, **self.settings.store_options())
+        self.executor = Executor(
+            self.handlers,
+            self.clock,
+            workers=self.settings.workers,
+            timeout_ms=self.settings.direct_execution_timeout,
+            decode=lambda envelope: unseal(envelope, catalog),
+        )
+        self.direct = DirectProtocol(self.handlers, clock=self.clock, executor=self.executor)
+        self.engine = Engine(
+            self.store,
+            [self.direct],
+            self.facts,
+            options=self.settings.options(),
+            clock=self.clock,
+            stepper=stepper,
+            extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
+        )
+        self.handlers.on_change(self.engine.executors_changed)
+        self.hub = EventHub(self.engine)
+        self.queues = QueueDesk(self)
+        self.dead_letters = DeadLetters(self)
+        self.audit = Audit(self)
+        self._metrics = Metrics(self)
+        self._health = Health(self)
+        self._running = False
+        self._proxied = 0
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> Self:
+        """Open the store, start the tree, recover what was not finished. Raises ``StartError`` with the cause."""
+        if not self._running:
+            self.engine.start()
+            self._running = True
+        return self
+
+    def stop(self, drain: float | None = None) -> None:
+        """Take no more; let what runs end within ``drain`` seconds (default: the settings'); flush. Idempotent."""
+        if self._running:
+            self._running = False
+            self.engine.stop(self.settings.drain if drain is None else drain)
+            if isinstance(self.clock, SystemClock):
+                self.clock.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.executor.use_loop(asyncio.get_running_loop())
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    # ------------------------------------------------------------ handlers
+
+    def handler(
+        self,
+        message: type[Message] | str,
+        *,
+        timeout: float | None = None,
+        protocols: Sequence[str] = (),
+        idempotent: bool | None = None,
+        verify: Verify | None = None,
+    ) -> Callable[[F], F]:
+        """Decorate a sync or async function ``fn(command, ctx)`` as the executor of a type in this process.
+
+        ``timeout`` in seconds; ``idempotent=True``: executing twice is safe; ``verify(command, ctx)`` is asked after an
+        attempt without an answer whether it happened (``True``, ``False``, or ``None``: cannot tell).
+        """
+        return self.handlers.handler(
+            message, timeout=timeout, protocols=protocols, idempotent=idempotent, verify=verify
+        )
+
+    def bind(self, owner: object) -> None:
+        """Use the methods of ``owner`` that are marked with ``@handles(...)``."""
+        self.handlers.bind(owner)
+
+    async def unbind(self, owner: object, drain: float = 5.0) -> bool:
+        """Use them no more; ``True`` when none of them runs any more within ``drain`` seconds."""
+        return await self.handlers.aunbind(owner, drain)
+
+    # ------------------------------------------------------------ sending
+
+    def send(self, message: Message, **options: Any) -> Reply:
+        """Hand a command over; never blocks. Raises ``InvalidMessage``; a refusal comes through the reply.
+
+        Options: idempotency_key, priority, delay (s), at (ms or datetime), expires_in (s), requires_realtime,
+        requires_reliability, protocols, correlation_id, request_id, reply_to, headers, actor, source, sender,
+        sender_sequence, created_at (ms), id.
+        """
+        submission, reply = self._submission(message, options)
+        self.engine.submit(submission)
+        return reply
+
+    def send_many(self, messages: Iterable[Message | tuple[Message, Mapping[str, Any]]]) -> list[Reply]:
+        """Hand several over; stored together. All are validated before any is sent."""
+        pairs = [
+            self._submission(*item) if isinstance(item, tuple) else self._submission(item, {}) for item in messages
+        ]
+        self.engine.submit_many([submission for submission, _ in pairs])
+        return [reply for _, reply in pairs]
+
+    def request(self, message: Message, *, timeout: float | None = None, **options: Any) -> Response:
+        """Send and wait for the response; ``pykka.Timeout`` after ``timeout`` s, which does not take it back."""
+        return self.send(message, **options).result(timeout)
+
+    async def arequest(self, message: Message, *, timeout: float | None = None, **options: Any) -> Response:
+        """As ``request``; raises ``TimeoutError``."""
+        async with asyncio.timeout(timeout):
+            return await self.send(message, **options)
+
+    def proxy(self) -> Any:
+        """A pykka proxy with a method per command of the catalog: ``proxy().ban_user(guild_id=..., ...)``.
+
+        A call returns a pykka future of the ``Response``; ``.ban_user.defer(...)`` forgets it.
+        """
+        known = len(self.catalog)
+        if known != self._proxied:  # types were declared since the command actor was made
+            self._proxied = known
+            self.engine.runtime.restart("commands")
+        return self.engine.runtime.ref("commands").proxy()
+
+    def _command_actor(self) -> CommandActor:
+        self._proxied = len(self.catalog)
+        return command_actor(self.catalog, lambda message, **options: self.send(message, **options).response)
+
+    def _submission(self, message: Message, options: Mapping[str, Any]) -> tuple[Submission, Reply]:
+        if self.catalog is not everything and message.type not in self.catalog:
+            raise UnknownType(message.type)
+        id_ = options.get("id") or str(uuid7())
+        envelope = self._sealed(message, id_, options)
+        reply = Reply(id_, self)
+        return Submission(envelope, encode(envelope), reply), reply
+
+    def _sealed(self, message: Message, id_: str, options: Mapping[str, Any]) -> Envelope:
+        known = seal_options(options) if options else {}
+        return seal(message, id=id_, now=self.clock.now(), **{"source": "library", **known})
+
+    def facts(self, type_: str) -> Facts:
+        """What the engine knows of a type: the catalog's facts under this installation's settings."""
+        facts = self._facts.get(type_)
+        if facts is None:
+            facts = self._facts[type_] = self.settings.facts(self.catalog.find(type_).facts())
+        return facts
+
+    # ------------------------------------------------------------ looking
+
+    def find(self, id: str) -> StatusView | None:  # noqa: A002 - the word of the contract
+        """Where a command stands; ``None``: not known (any more)."""
+        stored, ahead = self.engine.find(id).get(timeout=PATIENCE)
+        return view_of(stored, ahead) if stored else None
+
+    async def afind(self, id: str) -> StatusView | None:  # noqa: A002
+        """As ``find``."""
+        stored, ahead = await self.engine.find(id)
+        return view_of(stored, ahead) if stored else None
+
+    def cancel(self, id: str) -> bool:  # noqa: A002
+        """Take a command back if it has not started."""
+        return self.engine.cancel(id).get(timeout=PATIENCE)
+
+    async def acancel(self, id: str) -> bool:  # noqa: A002
+        """As ``cancel``."""
+        return await self.engine.cancel(id)
+
+    def explain(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+        """The causal record of a command; ``None``: not known (any more)."""
+        return self._explain(id).get(timeout=PATIENCE)
+
+    async def aexplain(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+        """As ``explain``."""
+        return await self._explain(id)
+
+    def health(self) -> dict[str, Any]:
+        """``SystemHealth``: overall, protocols, overloaded, timestamp."""
+        return self._health.check().get(timeout=PATIENCE)
+
+    async def ahealth(self) -> dict[str, Any]:
+        """As ``health``."""
+        return await self._health.check()
+
+    def metrics(self) -> dict[str, Any]:
+        """Counters since the start, and depths now."""
+        return self._metrics.read().get(timeout=PATIENCE)
+
+    async def ametrics(self) -> dict[str, Any]:
+        """As ``metrics``."""
+        return await self._metrics.read()
+
+    def tree(self) -> dict[str, Any]:
+        """The supervision tree, alive: states, restarts, mailbox depths."""
+        return self.engine.runtime.tree().as_dict()
+
+    def restart_actor(self, name: str) -> bool:
+        """Restart one actor on purpose; ``False``: no such actor."""
+        return self.engine.runtime.restart(name)
+
+    def _explain(self, id_: str) -> Promise[dict[str, Any] | None]:
+        def explain(store: Store, _: int) -> dict[str, Any] | None:
+            stored = store.get(id_)
+            if stored is None:
+                return None
+            return explanation_of(stored, store.audit(AuditFilter(id=id_), 100), self._redacted)
+
+        return self.engine.store_call(explain)
+
+    def _redacted(self, envelope: Envelope) -> dict[str, Any]:
+        try:
+            message = unseal(envelope, self.catalog)
+        except Exception as error:  # noqa: BLE001 - an old payload that no longer fits its class still has a story
+            return {"unreadable": type(error).__name__}
+        return redacted_payload(message)
+
+
+_RENAMED = {
+    "requires_realtime": "realtime",
+    "requires_reliability": "reliable",
+    "actor": "user",
+}
+_SAME = frozenset(
+    (
+        "idempotency_key",
+        "priority",
+        "protocols",
+        "correlation_id",
+        "request_id",
+        "reply_to",
+        "headers",
+        "source",
+        "sender",
+        "sender_sequence",
+        "created_at",
+    )
+)
+
+
+def seal_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of ``send`` in the words of ``seal``; ``None`` is "not given"; an unknown one is a ``TypeError``."""
+    known: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None or name == "id":
+            continue
+        if name in _SAME:
+            known[name] = value
+        elif name in _RENAMED:
+            known[_RENAMED[name]] = value
+        elif name == "delay":
+            known["delay_ms"] = int(value * 1000)
+        elif name == "expires_in":
+            known["expires_in_ms"] = int(value * 1000)
+        elif name == "at":
+            known["at"] = value if isinstance(value, int) else int(value.timestamp() * 1000)
+        else:
+            raise TypeError(f"send() has no option {name}")
+    return known
