@@ -58,7 +58,7 @@ class ProactiveAction(
     type="PROACTIVE_ACTION",
     queue="proactive_actions",
     subject="conversation:{conversation_id}",
-    owner="user_id",
+    actor="user_id",
     priority=PROACTIVE,
     delay="delay_ms",
     sensitive=("message",),

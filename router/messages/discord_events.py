@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Le, MaxLen, MinLen
 
 from router.messages.base import Event
-from router.messages.fields import Bits, Count, Flag, Id, Int, LongText, Millis, Name, Word
+from router.messages.fields import Bits, Count, Flag, Id, Int, LongText, Millis, Name, Word, acting_user
 from router.messages.layout import Payload
 
 Ids = Annotated[tuple[Id, ...], MaxLen(1_000)]
@@ -112,7 +112,7 @@ class MessageEdited(
 
     message_id: Id
     channel_id: Id
-    author_id: Id
+    author_id: Id = acting_user()
     old_content: LongText | None = None
     new_content: LongText
     edited_at: Millis

@@ -35,7 +35,7 @@ _NUMBER = _below(_LIMIT)
 _WORD = "(?:[A-Za-z_]|[0-9]+[A-Za-z_-])[A-Za-z0-9_-]*"
 ID_PATTERN = f"^(?:{_NUMBER}|{_WORD})$"
 ID_RULE = (
-    "must be an id: 1 to 64 of A-Z a-z 0-9 _ -, not beginning with '-';"
+    "must be an id: a string of 1 to 64 of A-Z a-z 0-9 _ -, not beginning with '-';"
     " one of digits only is below 2**64, without leading zeros"
 )
 _SNOWFLAKE = re.compile(f"(?=[0-9]{{15,20}}$)(?:{_NUMBER})", re.ASCII)
@@ -54,7 +54,7 @@ def is_snowflake(value: object) -> bool:
 
 def _id_of_number(value: int, info: core_schema.ValidationInfo) -> str:
     if info.context and info.context.get(ON_WIRE):
-        raise PydanticCustomError("id", "must be a string: a JSON number loses digits")
+        raise PydanticCustomError("id", ID_RULE)  # a JSON number may have lost digits already
     return str(value)
 
 

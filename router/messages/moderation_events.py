@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import MaxLen
 
 from router.messages.base import Event
-from router.messages.fields import Count, Flag, Id, Line, LongText, Millis, Reason, Word
+from router.messages.fields import Count, Flag, Id, Line, LongText, Millis, Reason, Word, acting_user
 from router.messages.layout import Payload
 
 
@@ -59,7 +59,7 @@ class CaseUpdated(ModerationEvent, type="CASE_UPDATED", subject="case:{case_id}"
 
     case_id: Word
     changes: CaseChanges
-    updated_by: Id
+    updated_by: Id = acting_user()
 
 
 class ModerationActionCompleted(
@@ -72,7 +72,7 @@ class ModerationActionCompleted(
     success: Flag
     error: LongText | None = None
     case_id: Word | None = None
-    executed_by: Id
+    executed_by: Id = acting_user()
     timestamp: Millis
 
 

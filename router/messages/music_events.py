@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import MaxLen, MinLen
 
 from router.messages.base import Event
-from router.messages.fields import Amount, Count, Flag, Id, Millis, Text, Url
+from router.messages.fields import Amount, Count, Flag, Id, Millis, Text, Url, acting_user
 from router.messages.layout import Payload
 
 TrackId = Annotated[Text, MinLen(1), MaxLen(256)]
@@ -50,7 +50,7 @@ class MusicPaused(MusicEvent, type="MUSIC_PAUSED", actor="requested_by"):
     """The player paused or went on."""
 
     paused: Flag
-    requested_by: Id
+    requested_by: Id = acting_user()
     current_position: Amount
 
 
@@ -66,5 +66,5 @@ class TrackAdded(MusicEvent, type="TRACK_ADDED"):
 class QueueCleared(MusicEvent, type="QUEUE_CLEARED", actor="cleared_by"):
     """The player's queue was emptied."""
 
-    cleared_by: Id
+    cleared_by: Id = acting_user()
     track_count: Count
