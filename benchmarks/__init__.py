@@ -1,0 +1,1 @@
+"""How fast, in one session on one machine: ``python -m benchmarks``. Ratios travel, absolute numbers do not."""

@@ -1,0 +1,13 @@
+"""``guild-router serve --app tests.chaos.app:router``: the daemon of the chaos runs, one life of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from router import Router
+from tests.chaos.bot import attach
+from tests.history.recorder import Ledger, Recorder
+
+router = Router(store=os.environ["ROUTER_STORE"])
+attach(router, Ledger(Recorder(Path(os.environ["CHAOS_FOLDER"]), os.environ["CHAOS_LIFE"])))

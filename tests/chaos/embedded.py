@@ -1,0 +1,125 @@
+"""Lives of an embedded router, run in forked children: ``live`` until it is killed, ``finish`` to come to rest."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pykka
+
+from actors.errors import EngineError
+from router import Router
+from tests.chaos import liars
+from tests.chaos.bot import attach
+from tests.chaos.catalog import message
+from tests.chaos.load import (
+    Load,
+    Order,
+    Told,
+    accepted,
+    call,
+    converse,
+    earlier_orders,
+    in_threads,
+    refused,
+    silent,
+    wait_until,
+)
+from tests.history.events import Invoke, Rest
+from tests.history.recorder import Ledger, Recorder, read
+
+ACCEPT_TIMEOUT = 10.0
+DRAIN_TIMEOUT = 60.0
+
+
+class RouterDoor:
+    """Calls of the library."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def submit(self, order: Order) -> Told:
+        try:
+            reply = self._router.send(message(order), idempotency_key=order.key)
+            answer = reply.accepted(timeout=ACCEPT_TIMEOUT)
+        except EngineError as error:
+            return refused(error.code)
+        except pykka.Timeout as error:
+            return silent(type(error).__name__)
+        return accepted(answer.original or answer.id, answer.sequence, answer.duplicate)
+
+
+def _router(store: str, lie: str) -> Router:
+    if lie:
+        liars.install(lie)
+    return Router(store=store)
+
+
+def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: str = "") -> None:
+    """Send and execute until somebody kills this process."""
+    path, name = Path(folder), f"router-{life}"
+    lost, sent = earlier_orders(read(path))
+    recorder = Recorder(path, name)
+    router = _router(store, lie)
+    attach(router, Ledger(recorder))
+    with router:
+        jobs = [
+            partial(
+                converse,
+                recorder,
+                RouterDoor(router),
+                Load(seed * 1_000 + number, f"{name}-{number}", lost[number::clients], sent),
+                f"{name}-{number}",
+            )
+            for number in range(clients)
+        ]
+        for thread in in_threads(jobs):
+            thread.join()
+
+
+def script(folder: str, life: int, store: str, orders: list[dict[str, Any]], lie: str = "") -> None:
+    """Send these, one after the other, and execute until somebody kills this process."""
+    path, name = Path(folder), f"router-{life}"
+    recorder = Recorder(path, name)
+    router = _router(store, lie)
+    attach(router, Ledger(recorder))
+    with router:
+        for number, order in enumerate(orders):
+            call(recorder, RouterDoor(router), Order(**order), f"{name}-{number}")
+        threading.Event().wait()
+
+
+def finish(folder: str, life: int, store: str, lie: str = "", timeout: float = DRAIN_TIMEOUT) -> None:
+    """The last life: drain, probe every guild anybody spoke of, write down the router's own counts."""
+    path, name = Path(folder), f"router-{life}"
+    recorder = Recorder(path, name)
+    router = _router(store, lie)
+    attach(router, Ledger(recorder))
+    with router:
+        last_words(recorder, router, RouterDoor(router), timeout)
+
+
+def last_words(recorder: Recorder, router: Router, door: RouterDoor, timeout: float) -> None:
+    """Come to rest and say so."""
+    wait_until(lambda: _unsettled(router) == 0, timeout, lambda: f"{_unsettled(router)} commands are left")
+    for guild in sorted({event.guild for event in read(recorder.folder) if isinstance(event, Invoke)}):
+        order = Order("CHAOS_STEP", guild, "probe", f"probe-{recorder.by}-{guild}")
+        call(recorder, door, order, f"probe-{recorder.by}-{guild}", probe=True)
+    wait_until(lambda: _unsettled(router) == 0, timeout, lambda: f"{_unsettled(router)} probes are left")
+    stats = router.queues.stats().values()
+    recorder.record(
+        Rest,
+        source="router",
+        counts={
+            "dead": sum(line.dead for line in stats),
+            "done": sum(line.completed for line in stats),
+            "queued": sum(line.waiting for line in stats),
+            "running": sum(line.processing for line in stats),
+        },
+    )
+
+
+def _unsettled(router: Router) -> int:
+    return sum(line.waiting + line.processing for line in router.queues.stats().values())

@@ -1,0 +1,132 @@
+"""A chaos run from its first life to the checker's verdict."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.codec import peek
+from actors.ports import DeadFilter
+from router.stores.url import open_store
+from tests.chaos.load import known_ids
+from tests.chaos.nursery import Life, Nursery
+from tests.history.checker import NO_LIMITS, Limits, Violation, check, statistics
+from tests.history.events import Event, Final, Nemesis, Rest
+from tests.history.recorder import Recorder, read
+
+FINISH = 120.0
+"""Seconds the last life may take: it drains what 50 killed ones left."""
+
+
+class Outcome(NamedTuple):
+    """What a run came to."""
+
+    violations: list[Violation]
+    statistics: dict[str, int]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{name} {count}" for name, count in self.statistics.items())
+        return "\n".join([counts, *map(str, self.violations[:20])])
+
+
+class Scene:
+    """A folder with store and history, and the nemesis that writes down what it does."""
+
+    def __init__(self, folder: Path, nursery: Nursery, lie: str = "") -> None:
+        self.folder = folder
+        self.store = f"sqlite:///{folder / 'router.db'}"
+        self.lie = lie
+        self.life = 0
+        self._nursery = nursery
+        self._nemesis = Recorder(folder, "nemesis")
+
+    @property
+    def name(self) -> str:
+        """Of the life that runs now."""
+        return f"router-{self.life}"
+
+    def start(self, part: str, **arguments: object) -> Life:
+        """The next life: a function of ``tests.chaos.embedded``."""
+        self.life += 1
+        return self._nursery.start(
+            f"tests.chaos.embedded:{part}",
+            folder=str(self.folder),
+            life=self.life,
+            store=self.store,
+            lie=self.lie,
+            **arguments,
+        )
+
+    def kill(self, life: Life) -> None:
+        """kill -9, and written down when it is gone: nothing of that life comes after this line."""
+        life.signal(signal.SIGKILL)
+        code = life.wait(10)
+        if code != -signal.SIGKILL:
+            raise AssertionError(f"{self.name} ended by itself with {code}")
+        self.note("kill")
+
+    def note(self, action: str) -> None:
+        """Write down what happened to the life that runs now."""
+        self._nemesis.record(Nemesis, action=action, target=self.name)
+
+    def finish(self) -> None:
+        """The last life: drained, probed and ended well; then the store is asked."""
+        code = self.start("finish").wait(FINISH)
+        if code:
+            raise AssertionError(f"the last life, {self.name}, ended with {code}")
+        ask_store(self._nemesis, self.store, self.events())
+
+    def events(self) -> list[Event]:
+        """The history so far."""
+        return read(self.folder)
+
+    def outcome(self, limits: Limits = NO_LIMITS) -> Outcome:
+        """The checker's verdict."""
+        events = self.events()
+        return Outcome(check(events, limits), statistics(events))
+
+
+def torture(scene: Scene, *, seed: int, kills: int, longest: float = 0.5) -> Outcome:
+    """Kill ``kills`` lives at random moments of at most ``longest`` seconds, then come to rest and check."""
+    dice = random.Random(seed)
+    for _ in range(kills):
+        life = scene.start("live", seed=dice.randrange(1_000_000))
+        if life.ended(within=dice.uniform(0.02, longest)):
+            raise AssertionError(f"{scene.name} ended by itself with {life.wait(1)}")
+        scene.kill(life)
+    scene.finish()
+    return scene.outcome()
+
+
+def ask_store(recorder: Recorder, url: str, events: Iterable[Event]) -> None:
+    """At rest, with no router running: the last words and the counts, read by the port alone."""
+    store = open_store(url)
+    store.open(0)
+    try:
+        newest: dict[str, int] = defaultdict(int)
+        for id_ in known_ids(events):
+            stored = store.get(id_)
+            if stored is not None and stored.state in ("settled", "dead"):
+                guild = peek(stored.frame).guild
+                newest[guild] = max(newest[guild], stored.sequence)
+                recorder.record(Final, id=id_, status=stored.status, attempts=stored.attempts)
+        stats = list(store.stats().values())
+        dead = len(store.dead_letters(DeadFilter(), limit=100_000))
+        recorder.record(
+            Rest,
+            source="store",
+            counts={
+                "accepted": sum(newest.values()),  # numbers are never reused, and each guild's last one is its probe
+                "done": sum(line.completed for line in stats),
+                "dead": dead,
+                "cancelled": sum(line.failed for line in stats) - dead,
+                "queued": len(store.pending(limit=1_000)) + len(store.delayed(limit=1_000)),
+                "running": sum(line.processing for line in stats),
+            },
+        )
+    finally:
+        store.close()
