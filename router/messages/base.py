@@ -87,7 +87,9 @@ class Message(BaseModel):
 
     @classmethod
     def facts(cls) -> Facts:
-        """What the engine must know of this type."""
+        """What the engine must know of this type. Raises ``BadCatalog`` for a base without a type."""
+        if not cls.type:
+            raise BadCatalog(f"{cls.__qualname__} has no type")
         return cls.__operation__.facts()
 
     @classmethod

@@ -132,6 +132,7 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
     options: dict[str, object] = {**KINDS[kind], **declared}
     options.pop("catalog", None)
     options["conflict"] = ConflictPolicy(declared.get("conflict", ConflictPolicy.QUEUE))
+    options["on_exhausted"] = OnExhausted(declared.get("on_exhausted", OnExhausted.CONTINUE))
     options["priority"] = int(declared.get("priority", Priority.NORMAL))
     if unknown := sorted(set(options) - _OPTIONS):
         raise wrong(f"no such option: {', '.join(unknown)}")

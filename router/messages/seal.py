@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from actors.codec import HEADER_NAME, HEADER_VALUE, HEADERS, PROTOCOLS, check_text
@@ -21,6 +22,7 @@ from router.messages.wire import read_payload
 
 LATEST = (1 << 53) - 1
 
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _OPERATION = b"operation"
 _IDEMPOTENCY = b"idempotency"
 _NO_HEADERS: Mapping[str, str] = {}
@@ -57,10 +59,9 @@ def seal(
     """
     operation = message.__operation__
     layout = layout_of(type(message))
+    _check_names(id, source, user)
     due_at = _due(message, now, delay_ms, at)
     level = operation.priority if priority is None else priority_of(priority)
-    if user and not is_id(user):
-        raise InvalidMessage("userId", ID_RULE, shape(user))
     actor = user or actor_of(message)
     guild = guild_of(message, actor)
     subject = layout.subject(message)
@@ -139,6 +140,15 @@ def unseal(envelope: Envelope, catalog: Catalog = catalog) -> Message:
     if guild == GLOBAL or envelope.guild.startswith("user:") or payload.get(layout_of(cls).tenant) == guild:
         guild = None  # derived from the rest, and will be again
     return read_payload(cls, payload, guild_id=guild, actor_id=envelope.user or None)
+
+
+def _check_names(id_: str, source: str, user: str) -> None:
+    if type(id_) is not str or not _ID.fullmatch(id_):
+        raise InvalidMessage("id", "must be 1 to 128 of A-Z a-z 0-9 _ . : -", shape(id_))
+    if len(source) > 32 or not source.isprintable():
+        raise InvalidMessage("source", "must be at most 32 printable characters", shape(source))
+    if user and not is_id(user):
+        raise InvalidMessage("userId", ID_RULE, shape(user))
 
 
 def _due(message: Message, now: int, delay_ms: int, at: int | None) -> int:
