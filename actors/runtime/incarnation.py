@@ -1,0 +1,450 @@
+"""One life of an actor, from its factory to its end."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Sequence
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pykka import messages
+
+from actors.runtime import fence
+from actors.runtime.clock import Timer
+from actors.runtime.context import context
+from actors.runtime.errors import ActorCrashed, ActorFenced, ActorStopped, safe_repr
+from actors.runtime.exit import IDLE, IGNORED, Exit
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.cell import Cell
+    from actors.runtime.promise import Promise
+
+logger = logging.getLogger("actors.runtime")
+
+#: what run_slice says to the thread that called it
+PAUSED = 0  #: nothing to do now; if there will be, the dispatcher's ``ready`` is called
+MORE = 1  #: call again, after others had their turn
+FENCED = 2  #: the actor was given up while it ran: this thread must end
+
+
+class Ask:
+    """A message whose sender waits for an answer."""
+
+    __slots__ = ("message", "promise")
+
+    def __init__(self, message: Any, promise: Promise[Any]) -> None:
+        self.message = message
+        self.promise = promise
+
+
+class Timed:
+    """A message an incarnation sent to itself by a timer; its successor does not get it."""
+
+    __slots__ = ("message", "number")
+
+    def __init__(self, message: Any, number: int) -> None:
+        self.message = message
+        self.number = number
+
+
+class Stop(NamedTuple):
+    """System message: end. Meant for one incarnation; its successor ignores it."""
+
+    number: int
+    reason: str
+    final: bool
+
+
+class Started(NamedTuple):
+    """To the supervisor: ``on_start`` is through."""
+
+    incarnation: Incarnation
+
+
+class Exited(NamedTuple):
+    """To the supervisor: this incarnation is over. Exactly one for each."""
+
+    incarnation: Incarnation
+    exit: Exit
+
+
+_PROXIED: frozenset[type] = frozenset((messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
+_PYKKA_STOP: type = messages._ActorStop
+_SPECIAL: frozenset[type] = _PROXIED | {Ask, Timed, _PYKKA_STOP}
+
+
+def plain(item: Any) -> Any:
+    """The message as its sender knows it."""
+    return item.message if type(item) in (Ask, Timed) else item
+
+
+class Incarnation:
+    """Runs one actor instance in slices; a dispatcher says when and on which thread.
+
+    Every decision about its end is made under the mailbox's lock: ``over`` turns True once, either by the incarnation
+    itself (it crashed or stopped) or by its supervisor (``fence``). Whoever turned it hands back what was not begun and
+    reports the end, so both happen exactly once.
+    """
+
+    __slots__ = (
+        "_flush",
+        "_receive",
+        "actor",
+        "cell",
+        "count",
+        "draining",
+        "ending",
+        "fenced",
+        "flushing",
+        "number",
+        "over",
+        "passive",
+        "running",
+        "slice_size",
+        "thread",
+        "timers",
+        "worker",
+    )
+
+    def __init__(self, cell: Cell, number: int) -> None:
+        self.cell = cell
+        self.number = number
+        self.actor: Actor | None = None
+        self.running = False  #: on_start is through
+        self.over = False
+        self.fenced = False
+        self.thread = 0  #: ident of the thread inside the slice; changed under the mailbox's lock
+        self.timers: set[Timer] | None = None
+        self.ending: Exit | None = None  #: stop after the current message
+        self.draining: Exit | None = None  #: stop when nothing waits
+        self.passive = False  #: sleep when nothing waits
+        self.flushing = False
+        self.count = 0  #: of redeliveries of the message in hand
+        self.slice_size = 0
+        self.worker: Any = None  #: the dispatcher's own
+
+    # ------------------------------------------------------------ slices
+
+    def run_slice(self, limit: int = 0) -> int:
+        """Handle up to ``limit`` messages (0: the actor's slice size). Called by one thread at a time."""
+        with self.cell.mailbox.lock:
+            if self.over:
+                return PAUSED
+            self.thread = get_ident()
+        outer, context.incarnation = context.incarnation, self
+        try:
+            more = (self.running or self._begin()) and self._slice(limit)
+        finally:
+            context.incarnation = outer
+        # Every way out of the slice went through the lock and saw whether it was over, so this cannot change now.
+        if self.fenced:
+            fence.fenced.discard(get_ident())
+            self.cell.runtime.unhang()
+            return FENCED
+        return MORE if more else PAUSED
+
+    def _begin(self) -> bool:
+        cell = self.cell
+        try:
+            actor = cell.factory()
+            if actor is None:
+                self._end(IGNORED)
+                return False
+            actor._bind(self)
+            self.actor = actor
+            self.slice_size = max(1, actor.slice_size)
+            self._receive = actor.on_receive
+            self._flush = actor._flusher()
+            if cell.spec.mailbox_capacity is None:
+                cell.mailbox.capacity = actor.mailbox_capacity
+            actor.on_start()
+        except BaseException as error:  # noqa: BLE001 - also SystemExit and the like end this actor only
+            self._end(Exit("start_failed", error))
+            return False
+        with cell.mailbox.lock:
+            if self.over:
+                return False
+            self.running = True
+        if cell.report_start and not actor._starts_later:
+            cell.post(Started(self))
+        return True
+
+    def _slice(self, limit: int) -> bool:
+        mailbox = self.cell.mailbox
+        if mailbox.interrupt and not self._urgent():
+            return False
+        if self.ending is None:
+            batch = self._take(limit or self.slice_size)
+            if batch and not self._handle(batch):
+                return False
+        return self._settle()
+
+    def _take(self, limit: int) -> Sequence[Any]:
+        cell = self.cell
+        with cell.mailbox.lock:
+            if self.over:
+                return ()
+            if cell.retry:
+                # one at a time, each with its own flush: so the next crash has one culprit, and only that one is
+                # handed out again
+                item, self.count = cell.retry.pop(0)
+                cell.mailbox.batch = batch = [item]
+                cell.mailbox.at = 0
+                return batch
+            self.count = 0
+            cell.culprit = None
+            return cell.mailbox.take(limit)
+
+    def _handle(self, batch: Sequence[Any]) -> bool:
+        mailbox = self.cell.mailbox
+        receive = self._receive
+        at = 0
+        try:
+            for item in batch:
+                at += 1
+                # From here on the message counts as begun. If the fence fell before this line, the successor got the
+                # message; if after, it was reported as being in hand. Hence the second look before touching it.
+                mailbox.at = at
+                if self.over:
+                    return False
+                if type(item) in _SPECIAL:
+                    self._special(item)
+                else:
+                    receive(item)
+                if mailbox.interrupt:
+                    break
+            if self._flush is not None and not self.over:
+                self.flushing = True
+                self._flush()
+                self.flushing = False
+        except BaseException as error:  # noqa: BLE001 - also SystemExit and the like end this actor only
+            self._crash(error)
+            return False
+        return True
+
+    def _settle(self) -> bool:
+        """The end of a slice that went well: go on, sleep, or stop."""
+        cell = self.cell
+        mailbox = cell.mailbox
+        with mailbox.lock:
+            if self.over:
+                return False
+            mailbox.give_back()
+            waits = bool(mailbox.items or cell.retry)
+            if self.draining is not None and not waits:
+                self.ending = self.draining
+            if self.ending is None:
+                if waits or mailbox.urgent:
+                    self.thread = 0
+                    return True
+                if not self.passive:
+                    mailbox.scheduled = False
+                    self.thread = 0
+                    return False
+                mailbox.closed = True  # a sender from now on starts another one
+                self.ending = IDLE
+        self._finish(self.ending)
+        return False
+
+    def _urgent(self) -> bool:
+        """The system lane; False: it is over."""
+        mailbox = self.cell.mailbox
+        actor = self.actor
+        assert actor is not None  # noqa: S101 - running
+        try:
+            for _ in range(self.slice_size):
+                item = mailbox.take_urgent()
+                if item is None:
+                    break
+                if type(item) is not Stop:
+                    actor._on_system(item)
+                elif item.number == self.number and self.ending is None and actor._on_stop_request(item):
+                    how = Exit("shutdown" if item.reason == "shutdown" else "normal")
+                    if actor.drain_on_stop and item.final:
+                        self.draining = how
+                    else:
+                        self.ending = how
+        except BaseException as error:  # noqa: BLE001 - as in _handle
+            self._crash(error)
+            return False
+        return not self.over
+
+    # ------------------------------------------------------------ messages
+
+    def _special(self, item: Any) -> None:
+        kind = type(item)
+        if kind is Ask:
+            answer = self._call(item.message)
+            if not self.over:  # else the asker was told that the actor was given up
+                item.promise.offer(answer)
+        elif kind is Timed:
+            if item.number == self.number:
+                self._call(item.message)
+        else:
+            self._call(item)
+
+    def _call(self, message: Any) -> Any:
+        kind = type(message)
+        if kind not in _SPECIAL:
+            return self._receive(message)
+        if kind is _PYKKA_STOP:
+            self.stop(Exit("normal"))
+            return None
+        path = message.attr_path
+        if kind is messages.ProxySetAttr:
+            return setattr(functools.reduce(getattr, path[:-1], self.actor), path[-1], message.value)
+        attribute: Any = functools.reduce(getattr, path, self.actor)
+        return attribute(*message.args, **message.kwargs) if kind is messages.ProxyCall else attribute
+
+    def stop(self, how: Exit) -> None:
+        """The actor wants to end after the message in hand. On its own thread."""
+        if self.ending is None:
+            self.ending = how
+            self.cell.mailbox.interrupt = True
+
+    # ------------------------------------------------------------ the end
+
+    def finish(self, how: Exit) -> None:
+        """End an idle actor on the calling thread; its mailbox was closed while it slept, so nobody else runs it."""
+        outer, context.incarnation = context.incarnation, self
+        try:
+            self._finish(how)
+        finally:
+            context.incarnation = outer
+
+    def _finish(self, how: Exit) -> None:
+        actor = self.actor
+        if actor is not None:
+            try:
+                actor.on_stop()
+            except BaseException as error:
+                how = Exit("crash", error)
+                logger.exception("%s: on_stop raised", self.cell.name)
+        self._end(how)
+
+    def _crash(self, error: BaseException) -> None:
+        if self.over:
+            logger.warning("%s: given up before, and raised now: %s", self.cell.name, safe_repr(error))
+            return
+        logger.error("%s crashed", self.cell.name, exc_info=error)
+        if self.actor is not None:
+            try:
+                self.actor.on_failure(*sys.exc_info())
+            except BaseException:
+                logger.exception("%s: on_failure raised", self.cell.name)
+        self._end(Exit("crash", error))
+
+    def fail(self, error: BaseException) -> None:
+        """It could not even be given a thread."""
+        self._end(Exit("start_failed", error))
+
+    def _end(self, how: Exit) -> None:
+        with self.cell.mailbox.lock:
+            if self.over:
+                return
+            self.over = True
+            how, poison = self._hand_back(how)
+        self._report(how, poison)
+
+    def fence(self, error: BaseException | None = None) -> bool:
+        """Give the actor up; from the supervisor's thread. False: it has ended by itself.
+
+        If a thread is inside it, that thread can reach no other actor from now on.
+        """
+        hung = False
+        cell = self.cell
+        with cell.mailbox.lock:
+            if self.over:
+                return False
+            self.over = True
+            self.fenced = hung = self.thread != 0 and self.thread != get_ident() and cell.dispatcher.has_threads
+            if hung:
+                # under the lock, so that the thread finds its ident here and takes it out, or never was inside
+                fence.fenced.add(self.thread)
+            how, poison = self._hand_back(Exit("killed", error or ActorFenced(cell.name)))
+        if hung:
+            cell.runtime.hang()
+        cell.dispatcher.abandon(self, hung=hung)
+        if self.actor is not None:
+            self.actor._on_fence()
+        self._report(how, poison)
+        return True
+
+    def _hand_back(self, how: Exit) -> tuple[Exit, list[Any]]:
+        """Under the lock: give the successor what was not begun, and what must be redelivered; find the culprit."""
+        cell = self.cell
+        mailbox = cell.mailbox
+        in_hand = how.kind in {"crash", "killed"} and mailbox.at > 0
+        begun = mailbox.give_back()
+        mailbox.scheduled = True  # parked: messages wait until the supervisor has decided
+        allowed = 0 if self.actor is None else self.actor.redeliver
+        culprit: Any = None
+        if in_hand and (not self.flushing or len(begun) == 1):
+            culprit = begun[-1]
+            # not charged to the restart limit a second time: its tries have a limit of their own
+            how = how._replace(message=plain(culprit), repeat=self.count > 0 and culprit is cell.culprit)
+        poison: list[Any] = []
+        again: list[tuple[Any, int]] = []
+        if in_hand and allowed:
+            for item in begun:
+                if self.count < allowed:
+                    again.append((item, self.count + 1))
+                else:
+                    poison.append(item)
+            if again:
+                cell.retry = again + (cell.retry or [])
+        elif culprit is not None:
+            self._answer(culprit, how)
+        cell.culprit = culprit if again else None
+        return how, poison
+
+    def _report(self, how: Exit, poison: list[Any]) -> None:
+        cell = self.cell
+        if self.timers:
+            for timer in tuple(self.timers):
+                timer.cancel()
+            self.timers = None
+        if how.exception is not None:
+            cell.last_error = safe_repr(how.exception)
+        for item in poison:
+            self._answer(item, how)
+            cell.runtime.poisoned(cell.ref, plain(item), how.exception)
+        cell.post(Exited(self, how))
+
+    def _answer(self, item: Any, how: Exit) -> None:
+        if type(item) is not Ask:
+            return
+        error = how.exception
+        # a BaseException such as SystemExit ends an actor; raised in the asker's thread it would end that as well
+        if how.kind == "killed" or not isinstance(error, Exception):
+            error = ActorCrashed(self.cell.name, error)
+        item.promise.offer_failure(error)
+
+    # ------------------------------------------------------------ timers
+
+    def send_after(self, delay: float, message: Any) -> Timer:
+        """See ``Actor.send_after``."""
+        cell = self.cell
+        item = Timed(message, self.number)
+
+        def fire() -> None:
+            timers = self.timers
+            if timers is not None:
+                timers.discard(timer)
+            if not self.over:
+                try:
+                    cell.mailbox.put(item, force=True)
+                except ActorStopped:
+                    logger.debug("%s stopped before its timer fired", cell.name)
+
+        with cell.mailbox.lock:
+            if self.over:
+                raise ActorStopped(cell.name)
+            timer = cell.runtime.clock.call_later(delay, fire)
+            if self.timers is None:
+                self.timers = set()
+            self.timers.add(timer)
+        return timer

@@ -1,0 +1,153 @@
+"""What waits for an actor."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import RLock
+from typing import Any
+
+from actors.runtime.errors import ActorStopped, MailboxFull
+
+#: shared by all mailboxes that have no system message, which is nearly all of them nearly always
+_NONE: Any = ()
+
+
+class Mailbox:
+    """Bounded, for many senders and one reader at a time; system messages go by a lane of their own.
+
+    One lock guards every change; it is re-entrant, because a signal handler that sends may interrupt a ``put``.
+
+    ``scheduled`` is the promise that somebody will look into the mailbox: a reader runs or is queued to run, or the
+    mailbox is parked because its actor is being (re)started and will look first. The put that turns it from False to
+    True, and only that one, calls ``ready``. The reader turns it back, under the lock, only when nothing waits. So no
+    wake-up is lost and no second reader is ever woken.
+    """
+
+    __slots__ = (
+        "at",
+        "batch",
+        "capacity",
+        "closed",
+        "interrupt",
+        "items",
+        "lock",
+        "name",
+        "ready",
+        "scheduled",
+        "urgent",
+    )
+
+    def __init__(
+        self, capacity: int, name: str = "", ready: Callable[[], None] | None = None, *, scheduled: bool = False
+    ) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.lock = RLock()
+        self.items: list[Any] = []
+        self.batch: Sequence[Any] = _NONE  #: taken by the reader; those before ``at`` were begun
+        self.at = 0
+        self.urgent: deque[Any] = _NONE
+        self.interrupt = False  #: the reader should look at ``urgent`` before the next message
+        self.closed = False
+        self.scheduled = scheduled
+        self.ready = ready
+
+    def put(self, item: Any, *, urgent: bool = False, force: bool = False) -> None:
+        """Add a message; with ``urgent`` into the system lane, which is never refused and overtakes.
+
+        ``force`` ignores the capacity (timers, whose number is bounded elsewhere). Raises ``MailboxFull``,
+        ``ActorStopped``.
+        """
+        if urgent:
+            self.put_urgent(item)
+            return
+        with self.lock:
+            if self.closed:
+                raise ActorStopped(self.name)
+            items = self.items
+            if len(items) + len(self.batch) - self.at >= self.capacity and not force:
+                raise MailboxFull(self.name, self.capacity)
+            items.append(item)
+            if self.scheduled:
+                return
+            self.scheduled = True
+        if self.ready is not None:
+            self.ready()
+
+    def put_many(self, items: Sequence[Any]) -> None:
+        """All of them, in order and together, or none."""
+        if not items:
+            return
+        with self.lock:
+            if self.closed:
+                raise ActorStopped(self.name)
+            if self.depth() + len(items) > self.capacity:
+                raise MailboxFull(self.name, self.capacity)
+            self.items.extend(items)
+            if self.scheduled:
+                return
+            self.scheduled = True
+        if self.ready is not None:
+            self.ready()
+
+    def put_urgent(self, item: Any) -> None:
+        """Into the system lane: accepted even when full or closed."""
+        with self.lock:
+            if self.urgent is _NONE:
+                self.urgent = deque()
+            self.urgent.append(item)
+            self.interrupt = True
+            if self.scheduled:
+                return
+            self.scheduled = True
+        if self.ready is not None:
+            self.ready()
+
+    def take(self, limit: int) -> Sequence[Any]:
+        """Up to ``limit`` messages for the reader. They count as waiting until the reader moves ``at`` past them."""
+        with self.lock:
+            items = self.items
+            if len(items) <= limit:
+                self.batch = items
+                self.items = []
+            else:
+                self.batch = items[:limit]
+                del items[:limit]
+            self.at = 0
+            return self.batch
+
+    def take_urgent(self) -> Any:
+        """The next system message, or None."""
+        with self.lock:
+            if self.urgent:
+                return self.urgent.popleft()
+            self.urgent = _NONE
+            self.interrupt = False
+            return None
+
+    def give_back(self) -> Sequence[Any]:
+        """End of a batch: what was not begun waits again, first; returns what was begun."""
+        with self.lock:
+            batch, at = self.batch, self.at
+            if at < len(batch):
+                self.items[:0] = batch[at:]
+            self.batch = _NONE
+            self.at = 0
+            return batch if at == len(batch) else batch[:at]
+
+    def close(self) -> list[Any]:
+        """Refuse puts from now on; returns what was accepted and not begun. Again: what came since (nothing)."""
+        with self.lock:
+            self.closed = True
+            left, self.items = self.items, []
+            return left
+
+    def reopen(self) -> None:
+        """Accept again."""
+        with self.lock:
+            self.closed = False
+
+    def depth(self) -> int:
+        """How many wait."""
+        return len(self.items) + len(self.batch) - self.at
