@@ -20,11 +20,11 @@ def pack_body(payload: object) -> bytes:
     return body
 
 
-def with_field(body: bytes, payload: dict[str, object], name: str, value: int) -> bytes:
-    """The body of a payload with one more field, at its end."""
+def with_field(body: bytes, name: bytes, value: int) -> bytes:
+    """The body with one more field at its end; ``name`` is packed already."""
     if 0x80 <= body[0] < 0x8F:  # a small map: its first byte counts its fields
-        return bytes((body[0] + 1,)) + body[1:] + codec.pack(name) + codec.pack(value)
-    return pack_body({**payload, name: value})
+        return bytes((body[0] + 1,)) + body[1:] + name + codec.pack(value)
+    return pack_body({**unpack_body(body), str(codec.unpack(name)): value})
 
 
 def unpack_body(body: bytes) -> dict[str, object]:

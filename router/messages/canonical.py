@@ -12,7 +12,6 @@ The written rules:
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from math import isfinite
 
 from router.errors import InvalidMessage, shape
@@ -47,11 +46,6 @@ def canonical_number(value: float) -> int | float:
     if not isfinite(value):
         raise Unfit("must be a finite number", value)
     return int(value) if value.is_integer() and -_EXACT < value < _EXACT else value
-
-
-def digest(purpose: bytes, data: bytes) -> bytes:
-    """16 bytes that identify ``data``; other purposes give other bytes."""
-    return blake2b(data, digest_size=16, person=purpose).digest()
 
 
 def invalid(field: str, error: Unfit) -> InvalidMessage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from operator import attrgetter
 from types import NoneType, UnionType
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
+from actors.codec import pack
 from router.errors import BadCatalog
 from router.messages.canonical import canonical, canonical_number
 from router.messages.operation import PLACE, Operation
@@ -73,7 +74,20 @@ class WireField(NamedTuple):
 class Layout:
     """Everything about a class that is worked out once, so that writing a message is one short loop."""
 
-    __slots__ = ("_identity", "_short", "custom", "fields", "instant", "key", "keyed", "sensitive", "subject", "tenant")
+    __slots__ = (
+        "_identity",
+        "_operation",
+        "_short",
+        "actor",
+        "custom",
+        "fields",
+        "instant",
+        "key",
+        "keyed",
+        "sensitive",
+        "subject",
+        "tenant",
+    )
 
     def __init__(self, cls: type[Message], operation: Operation) -> None:
         fields = [wire_field(name, cls.model_fields[name]) for name in payload_names(cls, operation)]
@@ -86,12 +100,15 @@ class Layout:
         self.key = tuple(field.wire for field in self.fields if field.name in chosen)
         self.keyed = bool(operation.key)  # by the guild alone, when no payload field is named
         self.subject = subject_of(operation)
-        self._identity = blake2b(operation.type.encode() + b"\0", digest_size=16, person=b"message")
+        name = operation.type.encode() + b"\0"
+        self._identity = blake2b(name, digest_size=16, person=b"message")
+        self._operation = blake2b(name, digest_size=16, person=b"operation")
         # When no value needs work and every null is left out, one comprehension writes the payload.
         short = not self.custom and all(field.dump is None and (field.omit or not field.null) for field in self.fields)
         self._short = tuple((field.wire, field.name) for field in self.fields) if short else ()
         wire = {field.name: field.wire for field in self.fields}
-        self.instant = wire[operation.resolves[1]] if operation.resolves else ""
+        self.instant = pack(wire[operation.resolves[1]]) if operation.resolves else b""
+        self.actor = wire.get(operation.actor, "")
         self.sensitive = frozenset(wire[name] for name in operation.sensitive)
         self.tenant = wire.get(operation.tenant, "")
 
@@ -116,6 +133,12 @@ class Layout:
         identity = self._identity.copy()
         identity.update(body)
         return identity.digest()
+
+    def operation_key(self, guild: str, payload: Mapping[str, object]) -> bytes:
+        """16 bytes of type, guild and the fields that the declaration names."""
+        operation = self._operation.copy()
+        operation.update(pack([guild, *map(payload.get, self.key)]))
+        return operation.digest()
 
     def _dumped(self, message: Message) -> dict[str, object]:
         """The values of a class that has serializers of its own."""

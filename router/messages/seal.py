@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
-from actors.codec import HEADER_NAME, HEADER_VALUE, HEADERS, PROTOCOLS, check_text
+from actors.codec import HEADER_NAME, HEADER_VALUE, HEADERS, PROTOCOLS, check_text, pack
 from actors.envelope import Envelope
 from actors.errors import EnvelopeError
 from router.errors import InvalidMessage, shape
 from router.messages.address import GLOBAL, actor_of, guild_of, instant_of
 from router.messages.base import Message
 from router.messages.body import pack_body, unpack_body, with_field
-from router.messages.canonical import Unfit, digest, invalid
+from router.messages.canonical import Unfit, invalid
 from router.messages.deadlines import time_to_start
 from router.messages.fields import ID_RULE, is_id
 from router.messages.layout import layout_of
@@ -23,8 +24,6 @@ from router.messages.wire import read_payload
 LATEST = (1 << 53) - 1
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
-_OPERATION = b"operation"
-_IDEMPOTENCY = b"idempotency"
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -80,18 +79,18 @@ def seal(
     body = pack_body(payload)
     fingerprint = layout.fingerprint(body)
     if idempotency_key:
-        key = digest(_IDEMPOTENCY, pack_body([guild, idempotency_key]))
+        _check_texts((("idempotencyKey", idempotency_key, 255),), _NO_HEADERS, ())
+        key = blake2b(pack([guild, idempotency_key]), digest_size=16, person=b"idempotency").digest()
     elif layout.keyed:
-        key = digest(_OPERATION, pack_body([operation.type, guild, *[payload.get(wire) for wire in layout.key]]))
+        key = layout.operation_key(guild, payload)
     else:
         key = b""
     # After key and fingerprint: an instant made here differs at every repeat of the same wish.
     if operation.resolves is not None and (instant := instant_of(message, begins)) is not None:
-        body = with_field(body, payload, layout.instant, instant[operation.resolves[1]])
+        body = with_field(body, layout.instant, instant[operation.resolves[1]])
 
-    if idempotency_key or sender or request_id or correlation_id or reply_to or headers or protocols:
+    if sender or request_id or correlation_id or reply_to or headers or protocols:
         texts = (
-            ("idempotencyKey", idempotency_key, 255),
             ("sender", sender, 128),
             ("requestId", request_id, 128),
             ("correlationId", correlation_id, 128),

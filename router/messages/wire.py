@@ -70,13 +70,14 @@ def read_payload(
         if any(guild not in (None, guild_id) for guild in stated):
             raise InvalidMessage("data.guildId", "must be the same as guildId", shape(stated[0]))
         given["guildId"] = guild_id
-    given["actorId"] = actor_id
+    if actor_id is not None and given.get(layout_of(cls).actor, given.get(operation.actor)) != actor_id:
+        given["actorId"] = actor_id
     try:
-        message = cls.model_validate(given, context=_CONTEXT)
+        message: M = cls.__pydantic_validator__.validate_python(given, context=_CONTEXT)
     except ValidationError as error:
         raise refusal(error, _names(cls), "data.") from None
-    if actor_id is not None and operation.actor and message.__dict__[operation.actor] == message.actor_id:
-        message = message.model_copy(update={"actor_id": None})  # said once is enough
+    if "actorId" in given and operation.actor and message.__dict__[operation.actor] == message.actor_id:
+        message = message.model_copy(update={"actor_id": None})  # it filled the payload's field
     if strict:
         check_snowflakes(message)
     return message

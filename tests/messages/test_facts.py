@@ -107,8 +107,8 @@ def test_what_a_type_refers_to_exists() -> None:
 
 def test_queues_are_named_as_in_the_seeds() -> None:
     seeds = """bot:commands bot:moderation bot:music bot:config discord:events moderation:events music:events
-    notifications webhooks analytics scheduled:tasks cleanup:tasks chat_messages agent_responses proactive_actions stream_chunks
-    status_updates validation_requests goal_seeking_updates conversation_events"""
+    notifications webhooks analytics scheduled:tasks cleanup:tasks chat_messages agent_responses proactive_actions
+    stream_chunks status_updates validation_requests goal_seeking_updates conversation_events"""
     assert set(seeds.split()) <= set(QUEUES)
     assert all(name == spec.name for name, spec in QUEUES.items())
 
