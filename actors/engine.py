@@ -16,11 +16,12 @@ from actors.outcome import Fault, Outcome, Verdict
 from actors.places import place_of
 from actors.policy.breaker import Breaker, BreakerSettings
 from actors.policy.facts import Facts
-from actors.ports import DeadLetter, ExecutionProtocol, Note, Record, Replay, Stored, Write
+from actors.ports import Backend, DeadLetter, ExecutionProtocol, Note, Record, Replay, Stored, Write
 from actors.runtime.clock import Clock, SystemClock
-from actors.runtime.errors import RuntimeFault
-from actors.runtime.mailbox import MailboxFull
+from actors.runtime.errors import MailboxFull, RuntimeFault
+from actors.runtime.pooled import PoolDispatcher
 from actors.runtime.promise import Promise
+from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.testing import Stepper
@@ -37,7 +38,7 @@ class Engine:
 
     def __init__(
         self,
-        store: Any,
+        store: Backend,
         protocols: Sequence[ExecutionProtocol],
         facts: Callable[[str], Facts],
         *,
@@ -60,7 +61,10 @@ class Engine:
         self._stepper = stepper
         self._stopping = False
         self.runtime = Runtime(
-            clock=self.clock, stepper=stepper, pool_threads=self.options.pool_threads, on_poison=self._on_poison
+            self.clock,
+            {"pool": PoolDispatcher(self.options.pool_threads)},
+            stepper=stepper,
+            on_poison=self._on_poison,
         )
         self._spec = engine_tree(
             self.runtime,
@@ -72,7 +76,7 @@ class Engine:
             tables=self.tables,
             random=random or Random(),  # noqa: S311 - jitter is no secret
             recovered=self._on_recovered,
-            pause_lane=lambda name: self.pause(name, True),
+            pause_lane=self._pause_lane,
             extras=extras,
         )
 
@@ -81,7 +85,7 @@ class Engine:
     def start(self, timeout: float = 60.0) -> None:
         """Start the tree and recover what the store holds; raises ``StartError`` with the cause, everything undone."""
         self.tables.guilds.hold()
-        self.runtime.start(self._spec)
+        self.runtime.start(self._spec, timeout)
         if self._stepper is not None:
             self._stepper.run()
         elif not self._recovered.wait(timeout):
@@ -152,7 +156,7 @@ class Engine:
 
     # ------------------------------------------------------------ questions and orders
 
-    def store_call(self, fn: Callable[[Any, int], T]) -> Promise[T]:
+    def store_call(self, fn: Callable[[Backend, int], T]) -> Promise[T]:
         """Run ``fn(store, now)`` on the journal, inside its commit."""
         promise: Promise[T] = Promise()
         self._ask("journal", StoreCall(fn, _settle(promise)), promise)
@@ -202,12 +206,14 @@ class Engine:
             self.tables.guilds.tell(guild, PurgeQueue(queue, tally.add))
         return promise
 
-    def pause(self, name: str, paused: bool) -> Promise[frozenset[str]]:
+    def pause(self, name: str, paused: bool, *, operator: str = "") -> Promise[frozenset[str]]:
         """Pause or resume a queue, or a lane by its ``lane_name``; durable. All paused names."""
         promise: Promise[frozenset[str]] = Promise()
 
-        def pause(store: Any, _: int) -> frozenset[str]:
+        def pause(store: Backend, now: int) -> frozenset[str]:
             store.pause(name, paused)
+            detail = pack({"action": "pause" if paused else "resume", "queue": name})
+            store.write([Note(now, "operator", "", "", operator, detail)], now)
             return frozenset(store.paused())
 
         def done(names: Any) -> None:
@@ -220,17 +226,17 @@ class Engine:
 
     def replay(
         self,
-        choose: Callable[[Any, int], list[DeadLetter]],
+        choose: Callable[[Backend, int], list[DeadLetter]],
         max_replays: int,
         lease: int,
         *,
         dry_run: bool = False,
         operator: str = "",
     ) -> Promise[Replayed]:
-        """Dead letters live again, in the order ``choose(store, now)`` gives; audited. ``lease``: ms until they expire."""
+        """Dead letters live again, in the order ``choose(store, now)`` gives; audited. ``lease``: ms they live."""
         promise: Promise[Replayed] = Promise()
 
-        def replay(store: Any, now: int) -> tuple[list[Record], Replayed]:
+        def replay(store: Backend, now: int) -> tuple[list[Record], Replayed]:
             letters = choose(store, now)
             fit = [letter for letter in letters if letter.replays < max_replays]
             refused = [letter.id for letter in letters if letter.replays >= max_replays]
@@ -242,10 +248,10 @@ class Engine:
             results = store.write(writes, now) if writes else []
             records, ids = [], []
             for letter, position in zip(fit, results, strict=False):
-                if position:
+                if isinstance(position, int) and position:
                     ids.append(letter.id)
                     records.append(
-                        Record(letter.frame, letter.sequence, int(position), now, 0, "", 0, now + lease, letter.trail)
+                        Record(letter.frame, letter.sequence, position, now, 0, "", 0, now + lease, letter.trail)
                     )
             return records, Replayed(ids, refused, dry_run=False)
 
@@ -282,8 +288,11 @@ class Engine:
             logger.info("recovered %d unsettled commands", count)
         self._recovered.set()
 
-    def _on_poison(self, ref: object, message: object, error: BaseException) -> None:
-        logger.error("%s: gave up on a %s: %r", ref, type(message).__name__, error)
+    def _pause_lane(self, name: str) -> None:
+        self.pause(name, True)
+
+    def _on_poison(self, ref: Ref, message: object, error: BaseException | None) -> None:
+        logger.error("%s: gave up on a %s: %r", ref.name, type(message).__name__, error)
 
 
 class Replayed(NamedTuple):

@@ -23,7 +23,7 @@ from actors.policy.sequence import Sequences
 from actors.policy.shedding import admits
 from actors.ports import Note
 from actors.runtime.actor import Actor
-from actors.runtime.mailbox import MailboxFull
+from actors.runtime.errors import MailboxFull
 from actors.runtime.ref import Ref
 from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters

@@ -15,7 +15,7 @@ from actors.errors import StoreError, StoreUnavailable
 from actors.messages import Admissions, Commit, Due, Entered, StoreCall, Submission, Submissions
 from actors.places import place_of
 from actors.policy.facts import Facts
-from actors.ports import Accept, Enter, Result, Write
+from actors.ports import Accept, Backend, Enter, Result, Write
 from actors.runtime.actor import Actor
 from actors.runtime.ref import Ref
 
@@ -37,7 +37,7 @@ class Journal(Actor):
     redeliver = 3
 
     def __init__(
-        self, store: Any, *, facts: Callable[[str], Facts], deduplicator: Callable[[], Ref], held: Held, retry: int
+        self, store: Backend, *, facts: Callable[[str], Facts], deduplicator: Callable[[], Ref], held: Held, retry: int
     ) -> None:
         super().__init__()
         self._store = store
@@ -102,7 +102,7 @@ class Journal(Actor):
             if isinstance(commit, Commit):
                 writes.extend(commit.writes)
             else:
-                writes.extend(Enter(record.id) for record in commit.records)
+                writes.extend(Enter(id_) for id_, _ in commit.records)
         first_accept = len(writes)
         for item in submissions:
             fact = facts(item.envelope.type)
@@ -127,9 +127,9 @@ class Journal(Actor):
                     told.setdefault(ref, []).append(message)
             else:
                 places = []
-                for record, position in zip(commit.records, results[at:], strict=False):
-                    if position:
-                        places.append(place_of(record, int(position)))
+                for (_, record), position in zip(commit.records, results[at:], strict=False):
+                    if isinstance(position, int) and position:
+                        places.append(place_of(record, position))
                 at += len(commit.records)
                 if places:
                     told.setdefault(self._deduplicator(), []).append(Entered(places))
@@ -163,7 +163,7 @@ class Retry:
     """To itself: try what is held again."""
 
 
-def _called(call: StoreCall, store: Any, now: int) -> Any:
+def _called(call: StoreCall, store: Backend, now: int) -> Any:
     try:
         return call.fn(store, now)
     except StoreError:

@@ -13,7 +13,7 @@ from actors.envelope import Envelope
 from actors.errors import EngineError
 from actors.outcome import Answer, Outcome
 from actors.policy.lanes import Place
-from actors.ports import Record, Result, Ticket, Write
+from actors.ports import Backend, Record, Result, Ticket, Write
 from actors.runtime.ref import Ref
 
 
@@ -66,9 +66,9 @@ class Commit(NamedTuple):
 
 
 class Due(NamedTuple):
-    """Scheduler -> journal: delayed envelopes whose time has come."""
+    """Scheduler -> journal: delayed envelopes whose time has come, by id."""
 
-    records: list[Record]
+    records: list[tuple[str, Record]]
 
 
 class StoreCall(NamedTuple):
@@ -77,7 +77,7 @@ class StoreCall(NamedTuple):
     ``reply`` is called on the journal's thread after the commit and must be quick.
     """
 
-    fn: Callable[[Any, int], Any]
+    fn: Callable[[Backend, int], Any]
     reply: Callable[[Any], None]
 
 

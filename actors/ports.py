@@ -389,6 +389,10 @@ class Queues(Protocol):
         """Failed entries wait again, attempts forgotten, in their old order; empty ``ids``: all. How many."""
 
 
+class Backend(Store, Queues, Protocol):
+    """Both ports over one transaction log: what the journal holds."""
+
+
 # ---------------------------------------------------------------- protocols
 
 

@@ -7,12 +7,14 @@ comes first; the door is opened when it is done.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+from actors.codec import peek
 from actors.errors import EngineError
 from actors.messages import Enqueue, StoreCall
 from actors.places import place_of
 from actors.policy.lanes import Place
-from actors.ports import Record
+from actors.ports import Backend, Record
 from actors.runtime.actor import Actor
 from actors.runtime.ref import Ref
 from actors.tables.backlog import Backlog
@@ -54,22 +56,23 @@ class Recovery(Actor):
         match message:
             case _Page(after, EngineError()):
                 self.send_after(0.5, _Again(after))
-            case _Page(_, (paused, delayed, records)):
-                self._take(paused, delayed, records)
+            case _Page(_, _Found() as found):
+                self._take(found)
             case _Again(after):
                 self._ask(_Page(after, ()))
 
     def _ask(self, page: _Page) -> None:
         me, after = self.me, page.after
 
-        def read(store: object, _: int) -> object:
+        def read(store: Backend, _: int) -> _Found:
             if after:
-                return None, [], store.pending("", after, PAGE)  # type: ignore[attr-defined]  # checked at the port
-            return store.paused(), _delayed(store), store.pending("", 0, PAGE)  # type: ignore[attr-defined]  # likewise
+                return _Found(None, [], store.pending("", after, PAGE))
+            return _Found(store.paused(), _delayed(store), store.pending("", 0, PAGE))
 
         self._journal().tell(StoreCall(read, lambda found: me.tell(_Page(after, found))))
 
-    def _take(self, paused: frozenset[str] | None, delayed: list[str], records: list[Record]) -> None:
+    def _take(self, found: _Found) -> None:
+        paused, delayed, records = found
         if paused is not None:
             self._gate.set_paused(paused)
         for guild in delayed:
@@ -87,6 +90,14 @@ class Recovery(Actor):
             return
         self._guilds.release()
         self._finished(self._count)
+
+
+class _Found(NamedTuple):
+    """What the store holds."""
+
+    paused: frozenset[str] | None  #: on the first page
+    delayed: list[str]  #: likewise: a guild for each delayed envelope
+    records: list[Record]
 
 
 class _Page:
@@ -108,14 +119,12 @@ class _Again:
         self.after = after
 
 
-def _delayed(store: object) -> list[str]:
+def _delayed(store: Backend) -> list[str]:
     """The guilds of the delayed envelopes, one entry each, for the backlog's count."""
-    from actors.codec import peek
-
     guilds: list[str] = []
     after = (0, "")
     while True:
-        records = store.delayed(after, PAGE)  # type: ignore[attr-defined]  # checked at the port
+        records = store.delayed(after, PAGE)
         for record in records:
             header = peek(record.frame)
             guilds.append(header.guild)

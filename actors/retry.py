@@ -78,14 +78,14 @@ class RetryScheduler(Actor):
     def on_flush(self) -> None:
         now = self.clock.now()
         heap = self._heap
-        due: list[Record] = []
+        due: list[tuple[str, Record]] = []
         woken: dict[str, None] = {}
         while heap and heap[0][0] <= now:
             _, guild, id_ = heapq.heappop(heap)
             if guild:
                 woken[guild] = None
             elif id_ in self._delayed:
-                due.append(self._delayed.pop(id_))
+                due.append((id_, self._delayed.pop(id_)))
                 self._queues.pop(id_, None)
         if due:
             self._journal().tell(Due(due))

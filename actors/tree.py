@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from actors.adapter import Adapter
 from actors.deduplicator import Deduplicator
@@ -17,7 +16,7 @@ from actors.options import Options
 from actors.outbox import GuildTools
 from actors.policy.breaker import Breaker
 from actors.policy.facts import Facts
-from actors.ports import ExecutionProtocol
+from actors.ports import Backend, ExecutionProtocol
 from actors.recovery import Recovery
 from actors.retry import RetryScheduler
 from actors.runtime.ref import Ref
@@ -56,7 +55,7 @@ class Tables:
 def engine_tree(
     runtime: Runtime,
     *,
-    store: Any,
+    store: Backend,
     protocols: Mapping[str, ExecutionProtocol],
     breakers: Mapping[str, Breaker],
     facts: Callable[[str], Facts],

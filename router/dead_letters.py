@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -40,6 +40,10 @@ class DeadLetterView(BaseModel):
     died_at: int  #: ms since the epoch
 
 
+Letters: TypeAlias = list[DeadLetter]
+Views: TypeAlias = list[DeadLetterView]  # inside the class "list" is a method
+
+
 class DeadLetters:
     """``router.dead_letters``. Filters that are not given do not filter; times are ms since the epoch."""
 
@@ -51,10 +55,10 @@ class DeadLetters:
         *,
         guild: str = "",
         queue: str = "",
-        type: str = "",
+        type: str = "",  # noqa: A002 - the word of the wire
         before: int = 0,
         limit: int = 100,
-    ) -> list[DeadLetterView]:
+    ) -> Views:
         """Oldest first, in the order of their lanes."""
         return self._list(DeadFilter("", guild, queue, type, before), limit).get(timeout=PATIENCE)
 
@@ -63,10 +67,10 @@ class DeadLetters:
         *,
         guild: str = "",
         queue: str = "",
-        type: str = "",
+        type: str = "",  # noqa: A002 - the word of the wire
         before: int = 0,
         limit: int = 100,
-    ) -> list[DeadLetterView]:
+    ) -> Views:
         """As ``list``."""
         return await self._list(DeadFilter("", guild, queue, type, before), limit)
 
@@ -135,7 +139,7 @@ class DeadLetters:
         """As ``purge``."""
         return await self._purge(DeadFilter(id, guild, queue, type, before), limit, operator)
 
-    def _list(self, which: DeadFilter, limit: int) -> Promise[list[DeadLetterView]]:
+    def _list(self, which: DeadFilter, limit: int) -> Promise[Views]:
         return self._router.engine.store_call(
             lambda store, _: [_view(letter) for letter in store.dead_letters(which, 0, limit)]
         )
@@ -152,7 +156,7 @@ class DeadLetters:
         bound = self._router.settings.max_replays if max_replays is None else max_replays
         wanted = None if ids is None else list(dict.fromkeys(ids))
 
-        def choose(store: Store, _: int) -> list[DeadLetter]:
+        def choose(store: Store, _: int) -> Letters:
             if wanted is None:
                 return store.dead_letters(which, 0, limit)
             found = [letter for id_ in wanted for letter in store.dead_letters(DeadFilter(id=id_), 0, 1)]

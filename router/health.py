@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.runtime.promise import Promise
 from router.settings_values import without_password
+from router.tree import restarts
 
 if TYPE_CHECKING:
     from router.router import Router
@@ -53,13 +54,13 @@ class Health:
             "latencyMs": latency,
             "error": store_error,
         }
-        running = engine.runtime.tree()
-        healthy = store_error is None and running.state == "running"
+        tree = engine.runtime.tree()
+        healthy = store_error is None and tree is not None and tree.state == "running"
         return {
             "overall": healthy and all(p["healthy"] for p in protocols.values() if p["configured"]),
             "protocols": protocols,
             "store": store,
-            "tree": {"state": running.state, "restarts": running.total_restarts()},
+            "tree": {"state": tree.state if tree else "stopped", "restarts": restarts(tree) if tree else 0},
             "overloaded": overloaded,
             "backlog": tables.backlog.total,
             "running": tables.gate.running,

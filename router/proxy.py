@@ -17,7 +17,7 @@ Send = Callable[..., Any]
 
 
 class CommandActor(Actor):
-    """Each method takes the message's fields, and the options of ``send`` as ``options``; its future is a response's."""
+    """Each method takes the message's fields, and the options of ``send`` as ``options``; its future is the answer."""
 
     mailbox_capacity = 20_000
 

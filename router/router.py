@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from actors.runtime.spec import ChildSpec
-from actors.runtime.testing import Stepper
 from uuid_utils import uuid7
 
 from actors.codec import encode
@@ -18,7 +16,10 @@ from actors.messages import Submission
 from actors.policy.facts import Facts
 from actors.ports import AuditFilter, Store
 from actors.runtime.clock import Clock, SystemClock
+from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
+from actors.runtime.spec import ChildSpec
+from actors.runtime.testing import Stepper
 from router.audit import Audit
 from router.dead_letters import DeadLetters
 from router.errors import UnknownType
@@ -34,12 +35,13 @@ from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
 from router.protocols.handlers import F, Handlers, Verify
 from router.proxy import CommandActor, command_actor
-from router.queues import QueueDesk
+from router.queues import Queues
 from router.reply import Reply
 from router.response import Response
 from router.settings import Settings
 from router.status import StatusView, explanation_of, view_of
 from router.stores.url import open_store
+from router.tree import shown
 
 T = TypeVar("T")
 
@@ -66,38 +68,45 @@ class Router:
     ) -> None:
         if settings is not None and overrides:
             raise TypeError(f"settings are given: {', '.join(overrides)} would be a second opinion")
-        self.settings = settings or Settings(**overrides)
         self.catalog = catalog
         self.clock: Clock = clock or SystemClock()
         self.handlers = Handlers(catalog)
+        self.hub = EventHub(self)
+        self.queues = Queues(self)
+        self.dead_letters = DeadLetters(self)
+        self.audit = Audit(self)
+        self._stepper = stepper
+        self._metrics = Metrics(self)
+        self._health = Health(self)
+        self._running = False
+        self._proxied = 0
+        self.handlers.on_change(self._executors_changed)
+        self.configure(settings or Settings(**overrides))
+
+    def configure(self, settings: Settings) -> None:
+        """Use these settings instead, before the start: how a daemon takes over a router that an application made."""
+        if self._running:
+            raise RuntimeError("a running router keeps its settings; stop it first")
+        self.settings = settings
         self._facts: dict[str, Facts] = {}
-        self.store = open_store(self.settings.store, **self.settings.store_options())
+        self.store = open_store(settings.store)
         self.executor = Executor(
             self.handlers,
             self.clock,
-            workers=self.settings.workers,
-            timeout_ms=self.settings.direct_execution_timeout,
-            decode=lambda envelope: unseal(envelope, catalog),
+            workers=settings.workers,
+            timeout_ms=settings.direct_execution_timeout,
+            decode=lambda envelope: unseal(envelope, self.catalog),
         )
         self.direct = DirectProtocol(self.handlers, clock=self.clock, executor=self.executor)
         self.engine = Engine(
             self.store,
             [self.direct],
             self.facts,
-            options=self.settings.options(),
+            options=settings.options(),
             clock=self.clock,
-            stepper=stepper,
+            stepper=self._stepper,
             extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
         )
-        self.handlers.on_change(self.engine.executors_changed)
-        self.hub = EventHub(self.engine)
-        self.queues = QueueDesk(self)
-        self.dead_letters = DeadLetters(self)
-        self.audit = Audit(self)
-        self._metrics = Metrics(self)
-        self._health = Health(self)
-        self._running = False
-        self._proxied = 0
 
     # ------------------------------------------------------------ life
 
@@ -158,6 +167,9 @@ class Router:
     async def unbind(self, owner: object, drain: float = 5.0) -> bool:
         """Use them no more; ``True`` when none of them runs any more within ``drain`` seconds."""
         return await self.handlers.aunbind(owner, drain)
+
+    def _executors_changed(self) -> None:
+        self.engine.executors_changed()  # not bound before: ``configure`` makes another engine
 
     # ------------------------------------------------------------ sending
 
@@ -269,11 +281,16 @@ class Router:
 
     def tree(self) -> dict[str, Any]:
         """The supervision tree, alive: states, restarts, mailbox depths."""
-        return self.engine.runtime.tree().as_dict()
+        node = self.engine.runtime.tree()
+        return shown(node) if node else {}
 
     def restart_actor(self, name: str) -> bool:
         """Restart one actor on purpose; ``False``: no such actor."""
-        return self.engine.runtime.restart(name)
+        try:
+            self.engine.runtime.restart(name, PATIENCE)
+        except NoSuchActor:
+            return False
+        return True
 
     def _explain(self, id_: str) -> Promise[dict[str, Any] | None]:
         def explain(store: Store, _: int) -> dict[str, Any] | None:

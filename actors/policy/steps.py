@@ -1,8 +1,8 @@
 """What follows from an outcome: the in-doubt rule, free fallback, and what spends an attempt.
 
 - ``applied`` and ``rejected`` end the way.
-- ``not_applied`` before the executor ran, and ``deferred``: the next protocol of the plan, at no cost; when there is none
-  left, ``not_applied`` spends the attempt and ``deferred`` only waits.
+- ``not_applied`` before the executor ran, and ``deferred``: the next protocol of the plan, at no cost; when there is
+  none left, ``not_applied`` spends the attempt and ``deferred`` only waits.
 - ``not_applied`` by an executor that ran and failed spends the attempt.
 - ``in_doubt`` spends the attempt. It is repeated (over the next protocol at once, else later) only when repeating is
   safe; otherwise the router asks, and if nobody knows, the sender is told.

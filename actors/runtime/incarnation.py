@@ -16,11 +16,11 @@ from actors.runtime.clock import Timer
 from actors.runtime.context import context
 from actors.runtime.errors import ActorCrashed, ActorFenced, ActorStopped, safe_repr
 from actors.runtime.exit import IDLE, IGNORED, Exit
+from actors.runtime.promise import Promise
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.cell import Cell
-    from actors.runtime.promise import Promise
 
 logger = logging.getLogger("actors.runtime")
 
@@ -278,7 +278,9 @@ class Incarnation:
         kind = type(item)
         if kind is Ask:
             answer = self._call(item.message)
-            if not self.over:  # else the asker was told that the actor was given up
+            if isinstance(answer, Promise):  # the actor answers later, and is free meanwhile
+                answer.add_done_callback(functools.partial(_pass_on, item.promise))
+            elif not self.over:  # else the asker was told that the actor was given up
                 item.promise.offer(answer)
         elif kind is Timed:
             if item.number == self.number:
@@ -448,3 +450,12 @@ class Incarnation:
                 self.timers = set()
             self.timers.add(timer)
         return timer
+
+
+def _pass_on(asked: Promise[Any], answered: Promise[Any]) -> None:
+    try:
+        value = answered.get(timeout=0)
+    except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
+        asked.offer_failure(error)
+    else:
+        asked.offer(value)
