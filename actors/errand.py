@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
     """So many entries of a queue."""
 
     queue: str
-    count: int
+    most: int
     until: int
 
 

@@ -16,14 +16,14 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from actors.errand import Answers, Append, Asked, Errand, Extension, Pause, Purge, Remove, Wanted
-from actors.errors import ShuttingDown, StoreError, StoreUnavailable
+from actors.errors import StoreError, StoreUnavailable
 from actors.messages import StoreCall
 from actors.policy.backoff import exhausted
 from actors.policy.consuming import QueueRules, retry_at, room
 from actors.ports import Claim, Nack
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
-from actors.runtime.errors import ActorStopped, MailboxFull
+from actors.runtime.errors import Undelivered
 from actors.tables.deliveries import (
     Acked,
     Claiming,
@@ -35,6 +35,7 @@ from actors.tables.deliveries import (
     Failed,
     Returned,
     Subscription,
+    ignored,
 )
 
 logger = logging.getLogger("actors.queues")
@@ -68,6 +69,7 @@ class NamedQueues(Actor):
     mailbox_capacity = 100_000
     slice_size = 1_000
     redeliver = 3
+    drain_on_stop = True
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class NamedQueues(Actor):
         self._on_event = on_event
         self._asked: list[Asked] = []
         self._ready: set[str] = set()  # queues that may have something to claim
+        self._missed: set[str] = set()  # the same, found while the store was being asked
         self._reminders: list[tuple[int, str]] = []
         self._timer: Timer | None = None
         self._timer_at = 0
@@ -95,8 +98,11 @@ class NamedQueues(Actor):
         self._poke()
 
     def on_stop(self) -> None:
-        for asked in self._asked:
-            _contained("a reply of named queues", asked.reply, ShuttingDown("the router stops"))
+        # What consumers ended is still written; the journal stops after us.
+        self._settle(self.clock.now())
+        self._desk.poke = ignored
+        if errand := Errand(self._asked, list(self._desk.closed)):
+            self._send(errand)
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -166,7 +172,8 @@ class NamedQueues(Actor):
             return None
         claiming = desk.claiming.get(queue)
         if claiming is not None and claiming.until > now:
-            return None  # its answer makes the queue ready again
+            self._missed.add(queue)
+            return None
         rules = desk.rules(queue)
         allowed = room(rules, desk.begun.setdefault(queue, deque()), desk.counts.get(queue, 0), now)
         if allowed.again:
@@ -188,7 +195,7 @@ class NamedQueues(Actor):
         del desk.closed[: len(errand.closed)]
         try:
             self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules), told))
-        except (MailboxFull, ActorStopped) as error:
+        except Undelivered as error:
             self._refused(errand, StoreUnavailable(f"the journal takes no call: {error}", retry_after=RETRY))
 
     # ------------------------------------------------------------ its answers
@@ -205,7 +212,8 @@ class NamedQueues(Actor):
             self._report(closed, done)
         for wanted, claims in zip(errand.wanted, answers.claims, strict=True):
             self._desk.claiming.pop(wanted.queue, None)
-            if len(claims) == wanted.count:
+            if len(claims) == wanted.most or wanted.queue in self._missed:
+                self._missed.discard(wanted.queue)
                 self._ready.add(wanted.queue)  # there may be more
             if claims:
                 self._deliver(wanted.queue, claims, now)
@@ -323,13 +331,11 @@ class NamedQueues(Actor):
         self._timer_at = at
         self._timer = self.send_after(max(0, at - now) / 1000, _Due())
 
-    def _poke(self) -> None:
+    def _poke(self, *queues: str) -> None:
         try:
-            self.me.tell(Poke())
-        except MailboxFull:
-            return  # whatever fills it has the desk looked at soon
-        except ActorStopped:
-            return  # the router has ended; claims lapse
+            self.me.tell(Poke(queues))
+        except Undelivered:
+            return  # whatever fills the mailbox has the desk looked at soon; or the router has ended, and claims lapse
 
 
 class _Floor:

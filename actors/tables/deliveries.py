@@ -150,13 +150,13 @@ class Desk:
         self.ended: deque[tuple[Delivery, Ending]] = deque()  #: not looked at yet
         self.closed: list[Closed] = []  #: not written yet
         self.answered: deque[Any] = deque()  #: by the store, not looked at yet
-        self.poke: Callable[[], None] = _nobody
+        self.poke: Callable[..., None] = ignored  #: ``poke(*queues)``
 
     def subscribe(self, subscription: Subscription) -> None:
         """From now on it gets its share of its queue."""
         with self.lock:
             self.subscriptions.setdefault(subscription.queue, []).append(subscription)
-        self.poke()
+        self.poke(subscription.queue)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """It gets nothing more; what it has in hand it ends."""
@@ -200,5 +200,5 @@ class Desk:
             return True
 
 
-def _nobody() -> None:
-    """Before the actor has started there is nobody to poke; it looks at the desk first thing."""
+def ignored(*_: str) -> None:
+    """Before the actor has started and after it has stopped; it looks at the desk first thing."""

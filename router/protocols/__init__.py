@@ -1,0 +1,1 @@
+"""Ways to execute: the input and output behind each adapter."""
