@@ -7,6 +7,8 @@
     ├── UnknownType         no message type of that name in the catalog; never retry
     └── BadCatalog          a message class is declared wrongly; raised while it is being defined
 
+The door's refusals (``Refused`` and below, see ``actors.errors``) can be imported from here too.
+
 Every class has a stable ``code``, says whether a retry helps (``retryable``) and when (``retry_after``, ms). None of
 them repeats a sender's value: ``shape`` tells its type and size instead.
 """
@@ -17,7 +19,37 @@ import re
 from collections.abc import Mapping, Sized
 from typing import ClassVar, NamedTuple
 
+from actors.errors import (
+    ClockSkew,
+    Expired,
+    KeyReusedError,
+    Overloaded,
+    RateLimited,
+    Refused,
+    SequenceGap,
+    SequenceRepeat,
+    ShuttingDown,
+)
 from actors.outcome import Fault
+
+__all__ = [
+    "BadCatalog",
+    "ClockSkew",
+    "Expired",
+    "InvalidMessage",
+    "KeyReusedError",
+    "Overloaded",
+    "Problem",
+    "RateLimited",
+    "Refused",
+    "RouterError",
+    "SequenceGap",
+    "SequenceRepeat",
+    "ShuttingDown",
+    "UnknownType",
+    "shape",
+    "shown",
+]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\[\]-]{0,127}")
 

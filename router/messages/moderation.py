@@ -63,7 +63,7 @@ class KickUser(
     create_case: Flag = False
 
 
-# A timeout does not oppose a ban, though a ban opposes a timeout: where the newest wins, it must not cost a waiting ban.
+# A ban opposes a timeout, but not the reverse: where the newest wins, a timeout must not cost a waiting ban.
 class TimeoutUser(
     ModerationCommand,
     type="TIMEOUT_USER",
