@@ -9,16 +9,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from actors.options import Options
+from actors.policy.breaker_states import BreakerSettings
+from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
+from router.messages.queues import QUEUES
 from router.settings_errors import SettingsError, from_validation
+from router.settings_queues import bounds_of, rules_of
 from router.settings_sources import OURS, read_environment, read_file
-from router.settings_tables import Attempts, Count, Ms, QueueSettings, TypeSettings, over_facts
+from router.settings_tables import Count, Ms, QueueSettings, TypeSettings, over_facts
 from router.settings_values import (
     STORE_SCHEMES,
     Token,
@@ -30,6 +35,7 @@ from router.settings_values import (
     without_password,
 )
 
+DEFAULT_WINDOW = Facts("").window  #: of a type that does not choose one itself
 DEFAULT_STORES = {"memory": "memory://", "sqlite": "sqlite:///router.db"}
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]+(%[A-Za-z0-9]+)?|\[[0-9A-Fa-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}")
@@ -88,19 +94,13 @@ class Settings(BaseModel):
     queue_concurrency: Count = Field(10, description="handlers of one named queue at once")
     queue_max_concurrent_operations: Count = Field(1_000, description="attempts running at once, over all protocols")
     queue_history_ttl: Ms = Field(300_000, description="a finished operation answers its duplicates for so long")
-    queue_health_check_interval: Ms = Field(60_000, description="between two health checks")
+    queue_health_check_interval: Ms = Field(60_000, description="between two health checks (a later version)")
     circuit_breaker_failure_threshold: Count = Field(5, description="failures that open a breaker")
     circuit_breaker_recovery_timeout: Ms = Field(30_000, description="an open breaker lets a probe through after it")
     circuit_breaker_monitor_interval: Ms = Field(10_000, description="the window in which failures count")
-    websocket_timeout: Ms = Field(30_000, description="longest wait for an answer over websocket")
-    rest_timeout: Ms = Field(15_000, description="longest wait for an answer over rest")
+    websocket_timeout: Ms = Field(30_000, description="longest wait over websocket (a later version)")
+    rest_timeout: Ms = Field(15_000, description="longest wait over rest (a later version)")
     direct_execution_timeout: Ms = Field(5_000, description="longest run of a handler in this process")
-    attempts: Attempts = Field(3, description="real failures before the dead letters; 0: without end")
-    backoff_ms: Ms = Field(2_000, description="wait after the first failure, before jitter")
-    backoff_factor: float = Field(2.0, ge=1, le=100, description="growth of the wait with each failure")
-    backoff_cap_ms: Ms = Field(30_000, description="longest wait")
-    expires_ms: Ms = Field(900_000, description="a command not started after so long is answered expired")
-    reliable_expires_ms: Ms = Field(86_400_000, description="the same for commands that require reliability")
     guild_running: Count = Field(10, description="lanes of one guild that run at once")
     max_backlog: Count = Field(100_000, description="unsettled commands in this router")
     guild_backlog: Count = Field(10_000, description="unsettled commands of one guild")
@@ -206,9 +206,38 @@ class Settings(BaseModel):
 
     def facts(self, facts: Facts) -> Facts:
         """A type's facts as this installation wants them: its queue's table first, then its own."""
-        kind = self.types.get(facts.type)
-        queue = (kind.queue if kind and kind.queue else None) or facts.queue
-        return over_facts(facts, self.queues.get(queue), kind)
+        if facts.window == DEFAULT_WINDOW:
+            facts = replace(facts, window=self.queue_history_ttl)
+        return over_facts(facts, self.queues.get(facts.queue), self.types.get(facts.type))
+
+    def sending(self, type_: str) -> dict[str, Any]:
+        """What a command of this type is sent with where its sender says nothing: options of ``seal``."""
+        kind = self.types.get(type_)
+        if kind is None:
+            return {}
+        given = {"priority": kind.priority, "expires_in_ms": kind.expires_ms, "protocols": kind.protocols}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def breakers(self) -> BreakerSettings:
+        """When a protocol is given a rest."""
+        return BreakerSettings(
+            failure_threshold=self.circuit_breaker_failure_threshold,
+            recovery_timeout=self.circuit_breaker_recovery_timeout,
+            reset_cap=max(self.circuit_breaker_recovery_timeout, BreakerSettings().reset_cap),
+            window=self.circuit_breaker_monitor_interval,
+        )
+
+    def queue_rules(self, queue: str) -> QueueRules:
+        """What one named queue allows: its own table, else the seeds' figures for it, else the general ones."""
+        return rules_of(queue, self.queues.get(queue), self.queue_concurrency)
+
+    def breakers(self) -> BreakerSettings:
+        """When a protocol is given a rest."""
+        return BreakerSettings(
+            failure_threshold=self.circuit_breaker_failure_threshold,
+            recovery_timeout=self.circuit_breaker_recovery_timeout,
+            window=self.circuit_breaker_monitor_interval,
+        )
 
     def options(self) -> Options:
         """The engine's numbers."""
@@ -224,7 +253,7 @@ class Settings(BaseModel):
             passivate_after=self.passivate_after_ms,
             poison_limit=self.poison_limit,
             max_replays=self.max_replays,
-            queues={name: queue.options() for name, queue in self.queues.items()},
+            queues={name: bounds_of(name, self.queues.get(name)) for name in QUEUES.keys() | self.queues.keys()},
         )
 
     def store_options(self) -> dict[str, int]:

@@ -51,7 +51,6 @@ class QueueSettings(Table):
 class TypeSettings(Table):
     """``[types.BAN_USER]``."""
 
-    queue: str | None = Field(None, min_length=1, max_length=128, description="named queue")
     priority: int | None = Field(None, ge=1, le=10, description="1 (lowest) to 10")
     attempts: Attempts | None = Field(None, description="real failures before the dead letters; 0: without end")
     expires_ms: Ms | None = Field(None, description="not started later than this after acceptance")
@@ -81,8 +80,6 @@ def over_facts(facts: Facts, queue: QueueSettings | None, kind: TypeSettings | N
     return replace(facts, **changes) if changes else facts
 
 
-_SAME_NAME = frozenset(
-    ("queue", "priority", "attempts", "idempotent", "conflict", "on_exhausted", "retention_done", "retention_failed")
-)
+_SAME_NAME = frozenset(("attempts", "idempotent", "conflict", "on_exhausted", "retention_done", "retention_failed"))
 _RENAMED = {"timeout_ms": "timeout", "window_ms": "window"}
 _BACKOFF = {"backoff_ms": "initial", "backoff_factor": "factor", "backoff_cap_ms": "cap"}

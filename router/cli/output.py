@@ -48,5 +48,12 @@ def fail(text: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
+def needs_extra(error: ModuleNotFoundError) -> NoReturn:
+    """The end of a command whose libraries are not installed; a module of our own that is missing is a bug."""
+    if (error.name or "").partition(".")[0] in ("actors", "router"):
+        raise error
+    fail(f"this needs the daemon's extra (there is no {error.name}): pip install 'guild-router[daemon]'")
+
+
 def _speaks_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

@@ -12,7 +12,7 @@ from router.cli.output import JsonOption, show_json, show_table
 
 app = typer.Typer(help="Show queues; pause, resume or purge one.", no_args_is_help=False)
 Name = Annotated[str, typer.Argument(metavar="QUEUE", help="Its name, such as bot:moderation.")]
-COLUMNS = ("waiting", "delayed", "active", "completed", "failed", "dead", "paused")
+COLUMNS = ("waiting", "active", "completed", "failed", "dead", "paused")
 
 
 @app.callback(invoke_without_command=True)

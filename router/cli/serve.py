@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.cli.output import fail
+from router.cli.output import fail, needs_extra
 from router.errors import RouterError
 from router.settings import Settings
 
@@ -52,8 +52,8 @@ def build(app: str, config: Path | None, given: dict[str, Any]) -> Daemon:
         from router.http.daemon import Daemon
         from router.logs import configure
         from router.router import Router
-    except ImportError as error:
-        fail(f"the daemon needs its extra ({error}): pip install 'guild-router[daemon]'")
+    except ModuleNotFoundError as error:
+        needs_extra(error)
     router = load_router(app) if app else None
     defaults = DURABLE | (own_settings(router) if router else {})
     settings = Settings.load(config, defaults=defaults, **given)

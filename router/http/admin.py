@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from actors.runtime.errors import NoSuchActor
 from router.http.access import ActorName, TheRouter, problems
 from router.http.auth import OPERATOR
 from router.http.body import StrictRoute
 from router.http.models import Answered
 from router.http.problems import HttpProblem
+from router.router import Router
 
 routes = APIRouter(prefix="/api/admin", tags=["operators"], route_class=StrictRoute)
 
@@ -25,8 +27,19 @@ async def tree(router: TheRouter) -> dict[str, Any]:
 @routes.post(
     "/actors/{name:path}/restart", dependencies=OPERATOR, response_model=Answered, responses=problems(404, 422)
 )
-async def restart(name: ActorName, router: TheRouter) -> Answered:
-    """Restart an actor, as its supervisor would after a crash; nothing that was accepted is lost."""
-    if not await asyncio.to_thread(router.restart_actor, name):
-        raise HttpProblem(404, "unknown_actor", "No actor has this name.", retryable=False)
+async def restart(
+    name: ActorName,
+    router: TheRouter,
+    kill: Annotated[bool, Query(description="as a crash, in the middle of its work: for one that hangs")] = False,
+) -> Answered:
+    """Stop an actor in good order and start it again; what was accepted waits in its mailbox or in the store."""
+    if not await asyncio.to_thread(_kill if kill else Router.restart_actor, router, name):
+        raise HttpProblem(404, "unknown_actor", "No running actor has this name.", retryable=False)
     return Answered()
+
+
+def _kill(router: Router, name: str) -> bool:
+    try:
+        return router.engine.runtime.ref(name).kill()
+    except NoSuchActor:
+        return False

@@ -18,6 +18,7 @@ from router.http.problems import problem_of
 from router.router import Router
 from router.settings import Settings
 
+MODULES = (commands, events, health, queues, dead_letters, admin, audit)
 ABOUT = """A command router for bots in many guilds: once, in order, over whichever protocol is open.
 
 Ids are strings, times are milliseconds since the epoch, keys are camelCase (snake_case is accepted).
@@ -42,7 +43,7 @@ def create_app(router: Router, settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Door, settings=settings)
     for kind in (HTTPException, RequestValidationError, EngineError, RouterError):
         app.add_exception_handler(kind, _answer)
-    for module in (commands, events, health, queues, dead_letters, admin, audit):
+    for module in MODULES:
         app.include_router(module.routes)
     add_docs(app)
     app.openapi = lambda: describe(app, router.catalog)  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -35,9 +35,9 @@ class ReplayBody(Given):
     type: Name = ""
     before: Annotated[int, Field(ge=0, le=LATEST)] = 0
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-    dry_run: bool = Field(False, description="say which, change nothing")
+    dry_run: bool = Field(default=False, description="say which, change nothing")
     max_replays: Annotated[int, Field(ge=1, le=1_000)] | None = Field(
-        None, description="leave alone what lived so often"
+        default=None, description="leave alone what lived so often"
     )
 
 

@@ -10,7 +10,7 @@ import uuid_utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.http.auth import Caller, Gate
-from router.http.limits import bounded, check_head
+from router.http.limits import bounded, check_head, check_size
 from router.http.origin import check_host, check_origin
 from router.http.problems import HttpProblem, problem_of
 from router.settings import Settings
@@ -58,6 +58,7 @@ class Door:
             await send(message)
 
         try:
+            check_size(scope, self._settings.max_header_bytes)
             state["request_id"] = self._request_id(scope)
             state["caller"] = self._admit(scope)
             limits = self._settings

@@ -42,24 +42,24 @@ class MessageBody(Given):
     guild_id: str | None = None
     user_id: str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
-    version: int | None = Field(None, description="of the payload; default: the newest")
+    version: int | None = Field(default=None, description="of the payload; default: the newest")
     source: Literal["rest", "websocket", "queue"] | None = Field(
-        None, description="accepted for senders of the seeds; the door we came through is what is recorded"
+        default=None, description="accepted for senders of the seeds; the door we came through is what is recorded"
     )
-    priority: Priority | None = Field(None, description="1 to 10, or critical 10, high 8, normal 5, low 2")
-    delay_ms: Ms | None = Field(None, description="enters its lane so much later")
-    at: Instant | None = Field(None, description="enters its lane then")
-    ttl_ms: Ms | None = Field(None, description="not started after so long: expired")
-    timestamp: Instant | None = Field(None, description="when it was made, by the sender's clock")
+    priority: Priority | None = Field(default=None, description="1 to 10, or critical 10, high 8, normal 5, low 2")
+    delay_ms: Ms | None = Field(default=None, description="enters its lane so much later")
+    at: Instant | None = Field(default=None, description="enters its lane then")
+    ttl_ms: Ms | None = Field(default=None, description="not started after so long: expired")
+    timestamp: Instant | None = Field(default=None, description="when it was made, by the sender's clock")
     correlation_id: Text | None = None
     reply_to: Text | None = None
     headers: Annotated[dict[Text, Annotated[str, Field(max_length=1_024)]], Field(max_length=32)] = Field(
         default_factory=dict
     )
     idempotency_key: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        None, description="as the header Idempotency-Key"
+        default=None, description="as the header Idempotency-Key"
     )
-    request_id: Text | None = Field(None, description="as the header X-Request-Id")
+    request_id: Text | None = Field(default=None, description="as the header X-Request-Id")
 
     def wire(self) -> dict[str, Any]:
         """The part that is the message itself."""
@@ -70,13 +70,17 @@ class MessageBody(Given):
 class CommandBody(MessageBody):
     """A command and how it is to be carried."""
 
-    requires_real_time: bool = Field(False, description="the fastest protocol first, and a short deadline")
-    requires_reliability: bool = Field(False, description="the most durable protocol first, and a long deadline")
-    protocols: tuple[Literal["websocket", "queue", "rest", "direct"], ...] | None = Field(
-        None, description="the protocols to try, in order, instead of the router's plan"
+    requires_real_time: bool = Field(default=False, description="the fastest protocol first, and a short deadline")
+    requires_reliability: bool = Field(
+        default=False, description="the most durable protocol first, and a long deadline"
     )
-    sender_id: Text | None = Field(None, description="with senderSequence: who numbers its messages")
-    sender_sequence: Annotated[int, Field(ge=1, le=2**62)] | None = Field(None, description="1, 2, 3 ... per senderId")
+    protocols: tuple[Literal["websocket", "queue", "rest", "direct"], ...] | None = Field(
+        default=None, description="the protocols to try, in order, instead of the router's plan"
+    )
+    sender_id: Text | None = Field(default=None, description="with senderSequence: who numbers its messages")
+    sender_sequence: Annotated[int, Field(ge=1, le=2**62)] | None = Field(
+        default=None, description="1, 2, 3 ... per senderId"
+    )
 
 
 class BatchBody(Given):
@@ -99,8 +103,8 @@ class AcceptedBody(Body):
     request_id: str
     position: int = Field(description="unsettled commands of its guild before it")
     sequence: int = Field(description="its guild's number for it")
-    duplicate: bool = Field(False, description="the operation is known; the original's answer is yours too")
-    original_id: str | None = Field(None, description="with duplicate: the command that stands for this one")
+    duplicate: bool = Field(default=False, description="the operation is known; the original's answer is yours too")
+    original_id: str | None = Field(default=None, description="with duplicate: the command that stands for this one")
     status_url: str
 
 

@@ -329,10 +329,21 @@ def test_settings_of_a_queue_and_then_of_a_type_change_the_facts(tmp_path: Path)
     assert (queue.concurrency, queue.rate, queue.rate_window) == (3, 2, 60_000)
 
 
-def test_a_type_sent_to_another_queue_gets_that_queues_settings(tmp_path: Path) -> None:
-    settings = load(config=toml(tmp_path, "[queues.slow]\nattempts = 9\n[types.A]\nqueue = 'slow'"))
-    changed = settings.facts(Facts("A"))
-    assert (changed.queue, changed.attempts) == ("slow", 9)
+def test_what_a_type_is_sent_with_by_default(tmp_path: Path) -> None:
+    settings = load(config=toml(tmp_path, "[types.A]\npriority = 9\nexpires_ms = 5\nprotocols = ['direct']"))
+    assert settings.sending("A") == {"priority": 9, "expires_in_ms": 5, "protocols": ("direct",)}
+    assert settings.sending("B") == {}
+
+
+def test_the_history_ttl_is_the_window_of_types_that_choose_none() -> None:
+    settings = load({"QUEUE_HISTORY_TTL": "1000"})
+    assert settings.facts(Facts("A")).window == 1_000
+    assert settings.facts(Facts("B", window=60_000)).window == 60_000
+
+
+def test_the_circuit_breaker_settings_reach_the_breakers() -> None:
+    breakers = load({"CIRCUIT_BREAKER_FAILURE_THRESHOLD": "2", "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "7"}).breakers()
+    assert (breakers.failure_threshold, breakers.recovery_timeout, breakers.window) == (2, 7, 10_000)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The scripted conversation of ``guild-router run-demo``."""

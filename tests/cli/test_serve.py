@@ -1,0 +1,208 @@
+"""The daemon as a process: start, signals, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from router.cli.client import Refusal
+from tests.cli.processes import running
+
+BOT = """
+import os
+import threading
+from router import Router
+
+router = Router()
+gate = threading.Event()
+
+@router.handler("BAN_USER")
+def ban(command, ctx):
+    with open("effects", "a") as file:
+        file.write(f"ban {command.user_id}\\n")
+    return {"banned": command.user_id}
+
+@router.handler("KICK_USER")
+def kick(command, ctx):
+    print("kick began", flush=True)
+    with open(command.reason) as pipe:  # blocks until somebody opens the other end
+        pipe.read()
+    with open("effects", "a") as file:
+        file.write(f"kick {command.user_id}\\n")
+"""
+GUILD, MODERATOR, USER = "81384788765712384", "53908232506183680", "175928847299117063"
+
+
+def command(type: str, reason: str = "spam", user: str = USER) -> dict[str, object]:  # noqa: A002
+    return {"type": type, "guildId": GUILD, "userId": MODERATOR, "data": {"userId": user, "reason": reason}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "bot.py").write_text(BOT)
+    return tmp_path
+
+
+SERVE = ("serve", "--app", "bot:router", "--port", "0", "--store", "sqlite:///router.db")
+
+
+def test_a_daemon_executes_with_the_handlers_of_an_application(folder: Path) -> None:
+    with running(*SERVE, cwd=folder) as process:
+        client = process.listening()
+        status, answer = client.ask("POST", "/api/commands?wait=5000", command("BAN_USER"))
+        assert (status, answer["data"]) == (200, {"banned": USER})
+        assert client.ask("GET", "/api/queue/health")[1]["provider"] == "sqlite"
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 0
+    assert (folder / "effects").read_text() == f"ban {USER}\n"
+
+
+def test_what_was_accepted_and_not_started_is_executed_after_the_restart(folder: Path) -> None:
+    with running("serve", "--port", "0", "--store", "sqlite:///router.db", cwd=folder) as process:
+        client = process.listening()
+        job = client.ask("POST", "/api/commands", command("BAN_USER"))[1]["jobId"]
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 0
+    assert not (folder / "effects").exists()
+    with running(*SERVE, cwd=folder) as process:
+        client = process.listening()
+        answer = client.ask("POST", "/api/commands?wait=5000", command("BAN_USER"))[1]
+        assert (answer["duplicate"], answer["original"]) == (True, job)
+    assert (folder / "effects").read_text() == f"ban {USER}\n"
+
+
+def test_the_first_sigterm_drains(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os_mkfifo(pipe)
+    with running(*SERVE, cwd=folder) as process:
+        client = process.listening()
+        client.ask("POST", "/api/commands", command("KICK_USER", "pipe"))
+        process.line_with("kick began")
+        process.signal(signal.SIGTERM)
+        process.line_with("draining")
+        with pytest.raises(Refusal) as refused:
+            client.ask("POST", "/api/commands", command("BAN_USER", user="175928847299117064"))
+        assert refused.value.status == 503
+        assert refused.value.code == "shutting_down"
+        with pytest.raises(Refusal) as unready:
+            client.ask("GET", "/readyz")
+        assert unready.value.status == 503
+        assert client.ask("GET", "/livez")[0] == 200
+        pipe.write_text("go on")
+        assert process.ended() == 0
+    assert (folder / "effects").read_text() == f"kick {USER}\n"
+
+
+def test_a_second_sigterm_stops_at_once_and_loses_nothing(folder: Path) -> None:
+    os_mkfifo(folder / "pipe")
+    with running(*SERVE, cwd=folder) as process:
+        client = process.listening()
+        client.ask("POST", "/api/commands", command("KICK_USER", "pipe"))
+        process.line_with("kick began")
+        job = client.ask("POST", "/api/commands", command("BAN_USER", user="175928847299117065"))[1]["jobId"]
+        process.signal(signal.SIGTERM)
+        process.line_with("draining")
+        process.signal(signal.SIGTERM)
+        assert process.ended() == 128 + signal.SIGTERM
+    with running(*SERVE, cwd=folder) as process:
+        client = process.listening()
+        assert client.ask("GET", f"/api/commands/{job}")[1]["type"] == "BAN_USER"
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with running("serve", "--store", "memory://", "--port", port, cwd=folder) as process:
+            assert process.ended() == 1
+            assert len(process.lines) == 1
+            assert f"cannot serve on 127.0.0.1:{port}: " in process.lines[0]
+
+
+def test_a_store_that_is_held_by_another_daemon_is_told_in_one_line(folder: Path) -> None:
+    with running(*SERVE, cwd=folder) as first:
+        first.listening()
+        with running(*SERVE, cwd=folder) as second:
+            assert second.ended() == 1
+            assert second.lines[-1].startswith("guild-router: cannot start: ")
+
+
+def test_a_redis_store_is_not_there_yet_and_says_so(folder: Path) -> None:
+    with running("serve", "--port", "0", cwd=folder, environ={"MESSAGE_QUEUE_PROVIDER": "redis"}) as process:
+        assert process.ended() in (1, 2)
+        assert len(process.lines) == 1
+        assert "redis" in process.lines[0].lower()
+
+
+def test_a_router_that_gives_up_ends_the_daemon_with_status_1_and_the_cause(folder: Path) -> None:
+    (folder / "bad.py").write_text(
+        "from actors.journal import Journal\n"
+        "from bot import router\n"
+        "def broken(self, message):\n"
+        "    raise RuntimeError('the journal is broken on purpose')\n"
+        "Journal.on_receive = broken\n"
+        "Journal.on_flush = lambda self: None\n"
+    )
+    # The start itself needs the journal, so the cause is told there.
+    with running("serve", "--app", "bad:router", "--port", "0", "--store", "memory://", cwd=folder) as process:
+        assert process.ended() == 1
+        assert "broken on purpose" in "".join(process.lines)
+
+
+def test_send_and_the_others_talk_to_a_daemon(folder: Path) -> None:
+    with running(*SERVE, cwd=folder) as daemon:
+        client = daemon.listening()
+
+        def ask(*arguments: str) -> tuple[int, str]:
+            with running(*arguments, "--url", daemon.url, cwd=folder) as process:
+                return process.ended(), "".join(process.lines)
+
+        data = json.dumps({"userId": USER, "moderatorId": MODERATOR, "reason": "spam"})
+        status, output = ask("send", "BAN_USER", "--guild", GUILD, "--data", data, "--wait", "--json")
+        answer = json.loads(output)
+        assert (status, answer["status"]) == (0, "ok")
+        job = answer["jobId"]
+        status, output = ask("send", "BAN_USER", "--guild", GUILD, "--data", data, "--wait")
+        assert (status, output.split()[0]) == (0, "ok")
+        assert "(duplicate)" in output
+        status, output = ask("send", "BAN_USER", "--guild", GUILD, "--data", "{}")
+        assert (status, "data.userId" in output) == (1, True)
+        status, output = ask("explain", job)
+        assert status == 0
+        assert "BAN_USER" in output
+        assert "answered" in output
+        status, output = ask("queues")
+        assert (status, "bot:moderation" in output) == (0, True)
+        assert ask("queues", "pause", "bot:music") == (0, "bot:music is paused\n")
+        assert "bot:music" in ask("queues")[1]
+        assert ask("queues", "resume", "bot:music") == (0, "bot:music goes on\n")
+        assert ask("queues", "purge", "bot:music", "--yes") == (0, "0 taken back\n")
+        assert ask("dead-letters", "list") == (0, "no dead letters\n")
+        assert ask("dead-letters", "replay", "--all") == (0, "0 live again, 0 were replayed too often already\n")
+        assert ask("dead-letters", "purge", "--yes") == (0, "0 forgotten\n")
+        status, output = ask("tree")
+        assert (status, "journal" in output) == (0, True)
+        status, output = ask("doctor")
+        assert (status, "healthy" in output) == (0, True)
+        assert client.ask("GET", "/livez")[0] == 200
+
+
+def test_waiting_for_a_command_that_fails_or_takes_too_long_is_status_1(folder: Path) -> None:
+    os_mkfifo(folder / "pipe")
+    with running(*SERVE, cwd=folder) as daemon:
+        daemon.listening()
+        data = json.dumps({"userId": USER, "moderatorId": MODERATOR, "reason": "pipe"})
+        arguments = ("send", "KICK_USER", "--guild", GUILD, "--data", data, "--wait", "--timeout", "0.2")
+        with running(*arguments, "--url", daemon.url, cwd=folder) as process:
+            assert process.ended() == 1
+            assert "not ended in 0.2 s" in "".join(process.lines)
+        (folder / "pipe").write_text("go on")
+
+
+def os_mkfifo(path: Path) -> None:
+    """A pipe on which a handler can be held up."""
+    os.mkfifo(path)

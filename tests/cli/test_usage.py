@@ -1,0 +1,116 @@
+"""Help, wrong use, and a daemon that is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from router.cli.main import app
+from tests.cli.ports import closed_port
+
+COMMANDS = (
+    ["serve"],
+    ["run-demo"],
+    ["send"],
+    ["queues"],
+    ["queues", "pause"],
+    ["queues", "resume"],
+    ["queues", "purge"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "replay"],
+    ["dead-letters", "purge"],
+    ["explain"],
+    ["tree"],
+    ["doctor"],
+)
+ASKING = (
+    ["send", "BAN_USER"],
+    ["queues"],
+    ["queues", "pause", "q"],
+    ["queues", "resume", "q"],
+    ["queues", "purge", "q", "--yes"],
+    ["dead-letters", "list"],
+    ["dead-letters", "replay", "--all"],
+    ["dead-letters", "purge", "--yes"],
+    ["explain", "x"],
+    ["tree"],
+)
+run = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(command: list[str]) -> None:
+    result = run.invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+
+
+def test_the_list_of_commands_is_complete() -> None:
+    output = run.invoke(app, ["--help"]).output
+    for command in {command[0] for command in COMMANDS}:
+        assert command in output
+
+
+@pytest.mark.parametrize("command", ASKING, ids=" ".join)
+def test_no_daemon_is_a_failure_told_in_one_line(command: list[str]) -> None:
+    result = run.invoke(app, [*command, "--url", f"http://127.0.0.1:{closed_port()}"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("guild-router: no answer from http://127.0.0.1:")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["send"], "Missing argument 'TYPE'"),
+        (["sned"], "No such command 'sned'"),
+        (["send", "X", "--colour", "red"], "No such option"),
+        (["send", "X", "--data", "{"], "--data is not JSON"),
+        (["send", "X", "--data", "@missing.json"], "missing.json cannot be read"),
+        (["send", "X", "--delay", "soon"], "Invalid value"),
+        (["send", "X", "--url", "ftp://x"], "ftp://x is not a URL"),
+        (["dead-letters", "replay"], "name ids, a filter, or --all"),
+        (["serve", "--port", "99999"], "Invalid value"),
+        (["serve", "--config", "missing.toml"], "missing.toml: cannot be read"),
+        (["serve", "--host", "0.0.0.0"], "argument host"),
+        (["serve", "--store", "postgres://x"], "argument store: must begin with memory://"),
+        (["serve", "--app", "bot"], "--app must be MODULE:NAME"),
+        (["serve", "--app", "no_such_module_here:router"], "there is no module no_such_module_here"),
+        (["serve", "--app", "json:loads"], "json:loads is not a Router"),
+        (["serve", "--app", "json:nothing"], "json:nothing is missing"),
+    ],
+)
+def test_wrong_use_is_status_2(command: list[str], text: str) -> None:
+    result = run.invoke(app, command)
+    assert result.exit_code == 2, result.output
+    assert text in " ".join(result.stderr.split())
+
+
+def test_an_unknown_setting_in_the_environment_stops_the_daemon_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_STOER", "memory://")
+    result = run.invoke(app, ["serve"])
+    assert result.exit_code == 2
+    assert result.stderr == "guild-router: ROUTER_STOER: unknown setting; did you mean ROUTER_STORE?\n"
+
+
+def test_the_doctor_reports_each_check_and_a_missing_daemon_is_no_illness() -> None:
+    result = run.invoke(app, ["doctor", "--json", "--url", f"http://127.0.0.1:{closed_port()}"])
+    assert result.exit_code == 0
+    findings = {finding["check"]: finding["state"] for finding in json.loads(result.stdout)}
+    assert findings.keys() == {"python", "guild-router", "daemon extra", "settings", "sqlite", "daemon"}
+    assert findings["daemon"] == "note"
+
+
+def test_the_doctor_calls_a_wrong_setting_bad(tmp_path: Path) -> None:
+    config = tmp_path / "router.toml"
+    config.write_text("prot = 1")
+    result = run.invoke(app, ["doctor", "--json", "--config", str(config)])
+    assert result.exit_code == 1
+    finding = next(finding for finding in json.loads(result.stdout) if finding["check"] == "settings")
+    assert finding["state"] == "bad"
+    assert "did you mean port?" in finding["text"]

@@ -1,0 +1,72 @@
+"""What the README shows is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from tests.cli.processes import running
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def run_script(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_the_embedded_example_runs(tmp_path: Path) -> None:
+    result = run_script(blocks("python")[0], tmp_path)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "0"
+    assert lines[1].startswith("accepted ")
+    assert lines[-1].startswith("answered ")
+
+
+def test_the_proxy_example_runs(tmp_path: Path) -> None:
+    result = run_script(blocks("python")[1], tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_daemon_example_runs(tmp_path: Path) -> None:
+    bot = blocks("python")[2]
+    assert bot.startswith("# bot.py\n")
+    (tmp_path / "bot.py").write_text(bot)
+    commands = [shlex.split(line[2:]) for line in blocks("console")[0].splitlines()]
+    assert [command[0] for command in commands] == ["guild-router"] * 4
+    with running(*commands[0][1:], "--port", "0", cwd=tmp_path) as daemon:
+        daemon.listening()
+        for command in commands[1:]:
+            with running(*command[1:], "--url", daemon.url, cwd=tmp_path) as process:
+                assert process.ended() == 0, "".join(process.lines)
+        curl = shlex.split(blocks("console")[1].removeprefix("$ "))
+        url = curl[2].replace("127.0.0.1:8600", daemon.url)
+        headers = dict([curl[curl.index("-H") + 1].split(": ")])
+        request = urllib.request.Request(url, curl[curl.index("-d") + 1].encode(), headers)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            assert json.load(response)["data"] == {"banned": "80351110224678912"}
+
+
+def test_every_file_the_readme_points_to_is_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
