@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from threading import Event, Lock
 from typing import Any, NamedTuple, TypeVar
 
 from actors.codec import decode, pack
+from actors.envelope import Envelope
+from actors.errand import Append
 from actors.errors import EngineError, Overloaded, Refused, ShuttingDown
-from actors.messages import Cancel, Drain, Entered, Locate, PurgeQueue, StoreCall, Submission, Submissions, Wake
+from actors.messages import (
+    Cancel,
+    Drain,
+    Entered,
+    Locate,
+    Published,
+    PurgeQueue,
+    StoreCall,
+    Submission,
+    Submissions,
+    Wake,
+)
 from actors.options import Options
 from actors.outcome import Fault, Outcome, Verdict
 from actors.places import place_of
 from actors.policy.breaker import Breaker, BreakerSettings
 from actors.policy.facts import Facts
-from actors.ports import Backend, DeadLetter, ExecutionProtocol, Note, Record, Replay, Stored, Write
+from actors.ports import Backend, DeadLetter, Entry, ExecutionProtocol, Note, Record, Replay, Stored, Write
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.runtime.pooled import PoolDispatcher
@@ -25,6 +39,7 @@ from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.testing import Stepper
+from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
 from actors.tree import Tables, engine_tree
@@ -47,6 +62,7 @@ class Engine:
         stepper: Stepper | None = None,
         random: Random | None = None,
         breakers: BreakerSettings | None = None,
+        desk: Desk | None = None,
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -57,6 +73,8 @@ class Engine:
         self.breakers = {name: Breaker(name, breakers or BreakerSettings()) for name in self.protocols}
         guilds = Guilds()
         self.tables = Tables(Gate(self.options, lambda guild: guilds.wake(guild, Wake())), guilds)
+        if desk is not None:
+            self.tables.desk = desk
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
@@ -65,6 +83,7 @@ class Engine:
             {"pool": PoolDispatcher(self.options.pool_threads)},
             stepper=stepper,
             on_poison=self._on_poison,
+            on_dropped=self._on_dropped,
         )
         self._spec = engine_tree(
             self.runtime,
@@ -219,6 +238,7 @@ class Engine:
         def done(names: Any) -> None:
             if not isinstance(names, Exception):
                 self.tables.gate.set_paused(names)
+                self.tables.desk.poke(name)
             _settle(promise)(names)
 
         self._ask("journal", StoreCall(pause, done), promise)
@@ -268,6 +288,18 @@ class Engine:
         self._ask("journal", StoreCall(replay, done), promise)
         return promise
 
+    def publish(self, entries: Sequence[Entry]) -> Promise[list[bool]]:
+        """Put entries into their named queues; ``False`` for an id that is known. Durable when the promise is kept."""
+        promise: Promise[list[bool]] = Promise()
+        self._ask("queues", Append(entries, _settle(promise)), promise)
+        return promise
+
+    def announce(self, kind: str, envelope: Envelope, detail: str = "") -> None:
+        """Tell whoever listens; nothing if nobody does."""
+        if self.tables.listeners:
+            with suppress(RuntimeFault):
+                self.runtime.ref("hub").tell(Published(kind, envelope, None, 0, detail))
+
     def _tell_guild(self, stored: Stored, message: object) -> None:
         self.tables.guilds.tell(decode(stored.frame, trusted=True).guild, message)
 
@@ -290,6 +322,25 @@ class Engine:
 
     def _pause_lane(self, name: str) -> None:
         self.pause(name, True)
+
+    def _on_dropped(self, ref: Ref, messages: Sequence[Any]) -> None:
+        # The tree ended with these unheard; whoever asked is told, nobody waits for ever.
+        error = ShuttingDown("the router stopped before it came to this", retry_after=5_000)
+        for message in messages:
+            match message:
+                case Submission(waiter=waiter):
+                    refused = [waiter]
+                case Submissions(items):
+                    refused = [item.waiter for item in items]
+                case StoreCall(_, reply) | Append(_, reply):
+                    reply(error)
+                    continue
+                case _:
+                    logger.debug("%s stopped with a %s unhandled", ref.name, type(message).__name__)
+                    continue
+            for waiter in refused:
+                if waiter is not None:
+                    waiter.on_refused(error)
 
     def _on_poison(self, ref: Ref, message: object, error: BaseException | None) -> None:
         logger.error("%s: gave up on a %s: %r", ref.name, type(message).__name__, error)

@@ -15,8 +15,10 @@ from actors.journal import Held, Journal
 from actors.options import Options
 from actors.outbox import GuildTools
 from actors.policy.breaker import Breaker
+from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.ports import Backend, ExecutionProtocol
+from actors.queues import NamedQueues
 from actors.recovery import Recovery
 from actors.retry import RetryScheduler
 from actors.runtime.ref import Ref
@@ -25,6 +27,7 @@ from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.tables.backlog import Backlog
 from actors.tables.blame import Blame
 from actors.tables.counters import Counters
+from actors.tables.deliveries import Desk
 from actors.tables.flights import Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
@@ -42,6 +45,7 @@ class Tables:
     blame: Blame = field(default_factory=Blame)
     waiters: Waiters = field(default_factory=Waiters)
     backlog: Backlog = field(default_factory=Backlog)
+    desk: Desk = field(default_factory=lambda: Desk(lambda _: QueueRules()))
     counters: Counters = field(default_factory=Counters)
     held: Held = field(default_factory=Held)
     listeners: Listeners = field(default_factory=Listeners)
@@ -64,6 +68,7 @@ def engine_tree(
     random: Random,
     recovered: Callable[[int], None],
     pause_lane: Callable[[str], None],
+    on_queue_event: Callable[[str, Mapping[str, object]], None] | None = None,
     extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
 ) -> SupervisorSpec:
     """The engine from the store (first up, last down) to the door (last up, first down).
@@ -148,6 +153,7 @@ def engine_tree(
                     counters=tables.counters,
                 ),
             ),
+            ChildSpec("queues", lambda: NamedQueues(journal, tables.desk, random=random, on_event=on_queue_event)),
             SupervisorSpec(
                 "adapters",
                 [ChildSpec(f"adapter:{name}", adapter(name)) for name in protocols],

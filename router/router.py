@@ -14,12 +14,13 @@ from actors.engine import Engine
 from actors.envelope import Envelope
 from actors.messages import Submission
 from actors.policy.facts import Facts
-from actors.ports import AuditFilter, Store
+from actors.ports import AuditFilter, Entry, Store
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
 from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
+from actors.tables.deliveries import Desk
 from router.audit import Audit
 from router.dead_letters import DeadLetters
 from router.errors import UnknownType
@@ -34,6 +35,8 @@ from router.metrics import Metrics
 from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
 from router.protocols.handlers import F, Handlers, Verify
+from router.protocols.queue import QueueProtocol
+from router.protocols.subscriptions import Cancel, Subscriptions
 from router.proxy import CommandActor, command_actor
 from router.queues import Queues
 from router.reply import Reply
@@ -98,13 +101,24 @@ class Router:
             decode=lambda envelope: unseal(envelope, self.catalog),
         )
         self.direct = DirectProtocol(self.handlers, clock=self.clock, executor=self.executor)
+        desk = Desk(settings.queue_rules)
+        self.queue = QueueProtocol(
+            lambda: self.engine.runtime.ref("queues"),
+            desk,
+            self.executor,
+            clock=self.clock,
+            concurrency=settings.queue_concurrency,
+        )
+        self._subscriptions = Subscriptions(desk, self.executor.workshop, self.executor.decode)
         self.engine = Engine(
             self.store,
-            [self.direct],
+            [self.direct, self.queue],
             self.facts,
             options=settings.options(),
             clock=self.clock,
             stepper=self._stepper,
+            breakers=settings.breakers(),
+            desk=desk,
             extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
         )
 
@@ -200,6 +214,61 @@ class Router:
         """As ``request``; raises ``TimeoutError``."""
         async with asyncio.timeout(timeout):
             return await self.send(message, **options)
+
+    # ------------------------------------------------------------ named queues
+
+    def publish(self, message: Message, **options: Any) -> str:
+        """Put a message into its type's named queue for whoever subscribes, durably; its id. Options as ``send``."""
+        id_, promise = self._publish(message, options)
+        promise.get(timeout=PATIENCE)
+        return id_
+
+    async def apublish(self, message: Message, **options: Any) -> str:
+        """As ``publish``."""
+        id_, promise = self._publish(message, options)
+        await promise
+        return id_
+
+    def _publish(self, message: Message, options: Mapping[str, Any]) -> tuple[str, Promise[list[bool]]]:
+        submission, _ = self._submission(message, options)
+        envelope = submission.envelope
+        entry = Entry(
+            envelope.id,
+            envelope.queue,
+            submission.frame,
+            envelope.priority,
+            envelope.due_at or self.clock.now(),
+            envelope.expires_at,
+        )
+        self.engine.announce("published", envelope)
+        return envelope.id, self.engine.publish([entry])
+
+    def subscribe(
+        self,
+        queue: str,
+        handler: Callable[..., Any],
+        *,
+        batch_size: int = 10,
+        auto_ack: bool = True,
+        retry_on_failure: bool = True,
+        concurrency: int | None = None,
+        timeout: float | None = None,
+    ) -> Cancel:
+        """Have ``handler(message)`` or ``handler(message, received)`` called for what is published to a named queue.
+
+        Several subscribers of one queue share its messages. See ``router.protocols.subscriptions``.
+        """
+        return self._subscriptions.subscribe(
+            queue,
+            handler,
+            batch_size=batch_size,
+            auto_ack=auto_ack,
+            retry_on_failure=retry_on_failure,
+            concurrency=concurrency,
+            timeout=timeout,
+        )
+
+    # ------------------------------------------------------------ proxies
 
     def proxy(self) -> Any:
         """A pykka proxy with a method per command of the catalog: ``proxy().ban_user(guild_id=..., ...)``.

@@ -231,14 +231,6 @@ class Settings(BaseModel):
         """What one named queue allows: its own table, else the seeds' figures for it, else the general ones."""
         return rules_of(queue, self.queues.get(queue), self.queue_concurrency)
 
-    def breakers(self) -> BreakerSettings:
-        """When a protocol is given a rest."""
-        return BreakerSettings(
-            failure_threshold=self.circuit_breaker_failure_threshold,
-            recovery_timeout=self.circuit_breaker_recovery_timeout,
-            window=self.circuit_breaker_monitor_interval,
-        )
-
     def options(self) -> Options:
         """The engine's numbers."""
         return Options(

@@ -1,10 +1,9 @@
 """The plan: over which protocols a command is tried, in which order.
 
-The chains are the product's defaults. A command whose sender asked for nothing goes the real-time way: whoever is
-connected answers soonest, and ``direct`` stays the last resort in every chain, so that work does not pile up in the
-router's own process while bots are there to do it (where only this process can do it, ``direct`` is the only one that
-is reachable, hence first). Scheduled tasks go the reliable way, since nobody waits for them. Whoever asks for both
-gets the reliable way: late is better than lost.
+The chains are the product's defaults. A command whose sender asked for nothing goes to a connected bot, else is done in
+this process: it is stored already, so a detour through a named queue would cost two writes and buy nothing. Scheduled
+tasks go the reliable way, since nobody waits for them. Whoever asks for both gets the reliable way: late is better
+than lost.
 
 With Redis down ``queue`` is not reachable, and what remains is ``websocket``, ``rest``, ``direct``.
 """
@@ -24,7 +23,7 @@ class Chains:
 
     realtime: tuple[str, ...] = ("websocket", "queue", "rest", "direct")
     reliable: tuple[str, ...] = ("queue", "websocket", "rest", "direct")
-    plain: tuple[str, ...] = ("websocket", "queue", "rest", "direct")
+    plain: tuple[str, ...] = ("websocket", "direct", "queue", "rest")
 
 
 DEFAULT_CHAINS = Chains()
