@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorStopped
-from actors.runtime.incarnation import Ask, Incarnation, Stop
+from actors.runtime.incarnation import Ask, Incarnation, Stop, Timed
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.ref import Ref
 
@@ -69,7 +69,7 @@ class Cell:
         self.parent = parent
         self.post = post  #: into the supervisor's system lane
         self.report_start = report_start
-        self.mailbox = Mailbox(spec.mailbox_capacity or DEFAULT_CAPACITY, spec.id, self.ready, scheduled=True)
+        self.mailbox = Mailbox(spec.mailbox_capacity or DEFAULT_CAPACITY, spec.id, self, scheduled=True)
         self.incarnation: Incarnation | None = None
         self.ref: Ref = Ref(self)
         self.kids: dict[str, Cell] | None = None  #: of a supervisor
@@ -125,7 +125,7 @@ class Cell:
         for item in left:
             if type(item) is Ask:
                 item.promise.offer_failure(ActorStopped(self.name))
-            else:
+            elif type(item) is not Timed:  # a timer's message is the actor's own, and ends with it
                 dropped.append(item)
         if dropped:
             self.runtime.dropped(self.ref, dropped)

@@ -91,7 +91,6 @@ class Incarnation:
 
     __slots__ = (
         "_flush",
-        "_receive",
         "actor",
         "cell",
         "count",
@@ -130,13 +129,19 @@ class Incarnation:
 
     def run_slice(self, limit: int = 0) -> int:
         """Handle up to ``limit`` messages (0: the actor's slice size). Called by one thread at a time."""
-        with self.cell.mailbox.lock:
-            if self.over:
+        mailbox = self.cell.mailbox
+        with mailbox.lock:
+            # the second test cannot be true unless a dispatcher errs, and two threads in one actor would be the end
+            if self.over or self.thread:
                 return PAUSED
             self.thread = get_ident()
+            batch = self._take(limit) if self.running and not mailbox.interrupt else None
         outer, context.incarnation = context.incarnation, self
         try:
-            more = (self.running or self._begin()) and self._slice(limit)
+            if batch is None:
+                more = (self.running or self._begin()) and self._slice(limit)
+            else:
+                more = (not batch or self._handle(batch)) and self._settle()
         finally:
             context.incarnation = outer
         # Every way out of the slice went through the lock and saw whether it was over, so this cannot change now.
@@ -156,7 +161,6 @@ class Incarnation:
             actor._bind(self)
             self.actor = actor
             self.slice_size = max(1, actor.slice_size)
-            self._receive = actor.on_receive
             self._flush = actor._flusher()
             if cell.spec.mailbox_capacity is None:
                 cell.mailbox.capacity = actor.mailbox_capacity
@@ -173,34 +177,36 @@ class Incarnation:
         return True
 
     def _slice(self, limit: int) -> bool:
+        """A slice that does not begin with messages: the first, or one with system messages."""
         mailbox = self.cell.mailbox
         if mailbox.interrupt and not self._urgent():
             return False
-        if self.ending is None:
-            batch = self._take(limit or self.slice_size)
+        if self.ending is None and (mailbox.items or self.cell.retry):
+            with mailbox.lock:
+                if self.over:
+                    return False
+                batch = self._take(limit)
             if batch and not self._handle(batch):
                 return False
         return self._settle()
 
     def _take(self, limit: int) -> Sequence[Any]:
+        """Under the lock: the messages of this slice."""
         cell = self.cell
-        with cell.mailbox.lock:
-            if self.over:
-                return ()
-            if cell.retry:
-                # one at a time, each with its own flush: so the next crash has one culprit, and only that one is
-                # handed out again
-                item, self.count = cell.retry.pop(0)
-                cell.mailbox.batch = batch = [item]
-                cell.mailbox.at = 0
-                return batch
-            self.count = 0
-            cell.culprit = None
-            return cell.mailbox.take(limit)
+        if cell.retry:
+            # one at a time, each with its own flush: so the next crash has one culprit, and only that one is handed
+            # out again
+            item, self.count = cell.retry.pop(0)
+            cell.mailbox.batch = batch = [item]
+            cell.mailbox.at = 0
+            return batch
+        self.count = 0
+        cell.culprit = None
+        return cell.mailbox.take(limit or self.slice_size)
 
     def _handle(self, batch: Sequence[Any]) -> bool:
         mailbox = self.cell.mailbox
-        receive = self._receive
+        receive = self.actor.on_receive  # type: ignore[union-attr] # it is running
         at = 0
         try:
             for item in batch:
@@ -232,7 +238,8 @@ class Incarnation:
         with mailbox.lock:
             if self.over:
                 return False
-            mailbox.give_back()
+            if mailbox.batch:
+                mailbox.give_back()
             waits = bool(mailbox.items or cell.retry)
             if self.draining is not None and not waits:
                 self.ending = self.draining
@@ -291,7 +298,7 @@ class Incarnation:
     def _call(self, message: Any) -> Any:
         kind = type(message)
         if kind not in _SPECIAL:
-            return self._receive(message)
+            return self.actor.on_receive(message)  # type: ignore[union-attr] # it is running
         if kind is _PYKKA_STOP:
             self.stop(Exit("normal"))
             return None
@@ -348,8 +355,8 @@ class Incarnation:
             if self.over:
                 return
             self.over = True
-            how, poison = self._hand_back(how)
-        self._report(how, poison)
+            how, lost = self._hand_back(how)
+        self._report(how, lost)
 
     def fence(self, error: BaseException | None = None) -> bool:
         """Give the actor up; from the supervisor's thread. False: it has ended by itself.
@@ -366,17 +373,20 @@ class Incarnation:
             if hung:
                 # under the lock, so that the thread finds its ident here and takes it out, or never was inside
                 fence.fenced.add(self.thread)
-            how, poison = self._hand_back(Exit("killed", error or ActorFenced(cell.name)))
+            how, lost = self._hand_back(Exit("killed", error or ActorFenced(cell.name)))
         if hung:
             cell.runtime.hang()
         cell.dispatcher.abandon(self, hung=hung)
         if self.actor is not None:
             self.actor._on_fence()
-        self._report(how, poison)
+        self._report(how, lost)
         return True
 
     def _hand_back(self, how: Exit) -> tuple[Exit, list[Any]]:
-        """Under the lock: give the successor what was not begun, and what must be redelivered; find the culprit."""
+        """Under the lock: give the successor what was not begun, and what must be redelivered; find the culprit.
+
+        Returns how it ended, and the messages in hand that nobody will get again.
+        """
         cell = self.cell
         mailbox = cell.mailbox
         in_hand = how.kind in {"crash", "killed"} and mailbox.at > 0
@@ -388,22 +398,22 @@ class Incarnation:
             culprit = begun[-1]
             # not charged to the restart limit a second time: its tries have a limit of their own
             how = how._replace(message=plain(culprit), repeat=self.count > 0 and culprit is cell.culprit)
-        poison: list[Any] = []
+        lost: list[Any] = []
         again: list[tuple[Any, int]] = []
         if in_hand and allowed:
             for item in begun:
                 if self.count < allowed:
                     again.append((item, self.count + 1))
                 else:
-                    poison.append(item)
+                    lost.append(item)
             if again:
                 cell.retry = again + (cell.retry or [])
         elif culprit is not None:
-            self._answer(culprit, how)
+            lost.append(culprit)
         cell.culprit = culprit if again else None
-        return how, poison
+        return how, lost
 
-    def _report(self, how: Exit, poison: list[Any]) -> None:
+    def _report(self, how: Exit, lost: list[Any]) -> None:
         cell = self.cell
         if self.timers:
             for timer in tuple(self.timers):
@@ -411,9 +421,10 @@ class Incarnation:
             self.timers = None
         if how.exception is not None:
             cell.last_error = safe_repr(how.exception)
-        for item in poison:
+        for item in lost:
             self._answer(item, how)
-            cell.runtime.poisoned(cell.ref, plain(item), how.exception)
+            if self.actor is not None and self.actor.redeliver:
+                cell.runtime.poisoned(cell.ref, plain(item), how.exception)
         cell.post(Exited(self, how))
 
     def _answer(self, item: Any, how: Exit) -> None:
@@ -433,14 +444,12 @@ class Incarnation:
         item = Timed(message, self.number)
 
         def fire() -> None:
-            timers = self.timers
-            if timers is not None:
-                timers.discard(timer)
-            if not self.over:
-                try:
-                    cell.mailbox.put(item, force=True)
-                except ActorStopped:
-                    logger.debug("%s stopped before its timer fired", cell.name)
+            with cell.mailbox.lock:  # not before the lines below are through
+                if self.timers is not None:
+                    self.timers.discard(timer)
+                if self.over or cell.mailbox.closed:
+                    return
+                cell.mailbox.put(item, force=True)
 
         with cell.mailbox.lock:
             if self.over:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 from actors.runtime.errors import ActorStopped, MailboxFull
 
 #: shared by all mailboxes that have no system message, which is nearly all of them nearly always
 _NONE: Any = ()
+
+
+class Owner(Protocol):
+    """Whose mailbox it is."""
+
+    def ready(self) -> None:
+        """Something came while the reader slept: wake it."""
 
 
 class Mailbox:
@@ -20,8 +27,9 @@ class Mailbox:
 
     ``scheduled`` is the promise that somebody will look into the mailbox: a reader runs or is queued to run, or the
     mailbox is parked because its actor is being (re)started and will look first. The put that turns it from False to
-    True, and only that one, calls ``ready``. The reader turns it back, under the lock, only when nothing waits. So no
-    wake-up is lost and no second reader is ever woken.
+    True, and only that one, calls the owner's ``ready``. The reader turns it back, under the lock, only when nothing
+    waits. So no wake-up is lost and no second reader is ever woken. ``ready`` is called under the lock: later, the
+    actor might have been replaced meanwhile, and the wake-up meant for it would be a second one for its successor.
     """
 
     __slots__ = (
@@ -33,14 +41,12 @@ class Mailbox:
         "items",
         "lock",
         "name",
-        "ready",
+        "owner",
         "scheduled",
         "urgent",
     )
 
-    def __init__(
-        self, capacity: int, name: str = "", ready: Callable[[], None] | None = None, *, scheduled: bool = False
-    ) -> None:
+    def __init__(self, capacity: int, name: str = "", owner: Owner | None = None, *, scheduled: bool = False) -> None:
         self.name = name
         self.capacity = capacity
         self.lock = RLock()
@@ -51,7 +57,7 @@ class Mailbox:
         self.interrupt = False  #: the reader should look at ``urgent`` before the next message
         self.closed = False
         self.scheduled = scheduled
-        self.ready = ready
+        self.owner = owner
 
     def put(self, item: Any, *, urgent: bool = False, force: bool = False) -> None:
         """Add a message; with ``urgent`` into the system lane, which is never refused and overtakes.
@@ -72,8 +78,8 @@ class Mailbox:
             if self.scheduled:
                 return
             self.scheduled = True
-        if self.ready is not None:
-            self.ready()
+            if self.owner is not None:
+                self.owner.ready()
 
     def put_many(self, items: Sequence[Any]) -> None:
         """All of them, in order and together, or none."""
@@ -88,8 +94,8 @@ class Mailbox:
             if self.scheduled:
                 return
             self.scheduled = True
-        if self.ready is not None:
-            self.ready()
+            if self.owner is not None:
+                self.owner.ready()
 
     def put_urgent(self, item: Any) -> None:
         """Into the system lane: accepted even when full or closed."""
@@ -101,8 +107,8 @@ class Mailbox:
             if self.scheduled:
                 return
             self.scheduled = True
-        if self.ready is not None:
-            self.ready()
+            if self.owner is not None:
+                self.owner.ready()
 
     def take(self, limit: int) -> Sequence[Any]:
         """Up to ``limit`` messages for the reader. They count as waiting until the reader moves ``at`` past them."""

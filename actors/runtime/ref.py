@@ -29,12 +29,12 @@ class Target(Protocol):
 class Ref:
     """Outlives the actors behind it. Cheap, to be passed around; one per name, so compared by identity."""
 
-    __slots__ = ("__weakref__", "_cell", "_put", "name")
+    __slots__ = ("__weakref__", "_cell", "_mailbox", "name")
 
     def __init__(self, cell: Cell) -> None:
         self.name: str = cell.name
         self._cell = cell
-        self._put = cell.mailbox.put
+        self._mailbox = cell.mailbox
 
     def __repr__(self) -> str:
         return f"<Ref {self.name}>"
@@ -46,12 +46,12 @@ class Ref:
         """
         if fence.fenced and get_ident() in fence.fenced:
             fence.check(self.name)
-        self._put(message)
+        self._mailbox.put(message)
 
     def tell_many(self, messages: Sequence[Any]) -> None:
         """Send all, in order and together, or none. Raises as ``tell``."""
         fence.check(self.name)
-        self._cell.mailbox.put_many(messages)
+        self._mailbox.put_many(messages)
 
     @overload
     def ask(self, message: Any, timeout: float | None = None, *, block: Literal[False]) -> Promise[Any]: ...
@@ -63,13 +63,14 @@ class Ref:
         """Send and get the answer, or with ``block=False`` a ``Promise`` of it.
 
         Raises as ``tell``, also without blocking; ``pykka.Timeout`` after ``timeout`` seconds; what the handler raised
-        (then the actor crashed, as on a tell); ``ActorCrashed``; ``AskDeadlock`` inside an actor.
+        (then the actor crashed, as on a tell); ``ActorCrashed``; ``AskDeadlock`` inside an actor. A handler that
+        returns a ``Promise`` answers when that is settled, and its actor is free meanwhile.
         """
         if fence.fenced and get_ident() in fence.fenced:
             fence.check(self.name)
         promise: Promise[Any] = Promise()
         promise.asked = self._cell
-        self._put(Ask(message, promise))
+        self._mailbox.put(Ask(message, promise))
         return promise.get(timeout) if block else promise
 
     def proxy(self) -> pykka.ActorProxy[Any]:
@@ -90,7 +91,7 @@ class Ref:
 
     def depth(self) -> int:
         """How many messages wait."""
-        return self._cell.mailbox.depth()
+        return self._mailbox.depth()
 
     def stop(self) -> None:
         """Ask the actor to end now, before any further message; whether it restarts is its spec's restart type."""

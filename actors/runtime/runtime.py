@@ -110,13 +110,15 @@ class Runtime:
 
         After ``timeout`` seconds whoever still runs is given up. From inside an actor it only begins the stop.
         """
-        if context.incarnation is not None and self._stepper is None:
+        inside = context.incarnation
+        if inside is not None and inside.cell.runtime is self and self._stepper is None:
             threading.Thread(target=self.stop, args=(timeout,), name="runtime-stop", daemon=True).start()
             return
         with self._lock:
             self._stop_asked = True
             if self._state == "new":
                 self._state = "stopped"
+                self._reason = "stopped"
                 self._stopped.set()
             root = self._root
         if self._stopped.is_set():

@@ -95,8 +95,9 @@ def check_child(spec: Spec, dispatchers: Collection[str], auto_shutdown: str = "
     owner = repr(spec.id)[:100]
     if not isinstance(spec.id, str) or not spec.id:
         raise BadSpec(owner, "id", spec.id, "a name, not empty")
-    _among(owner, "restart", spec.restart, RESTARTS)
-    _among(owner, "type", spec.type, TYPES)
+    if spec.restart not in RESTARTS or spec.type not in TYPES:
+        _among(owner, "restart", spec.restart, RESTARTS)
+        _among(owner, "type", spec.type, TYPES)
     _check_shutdown(owner, spec.shutdown)
     if not isinstance(spec.significant, bool):
         raise BadSpec(owner, "significant", spec.significant, "a bool")

@@ -77,7 +77,7 @@ class SupervisorRef(Ref):
         A dynamic supervisor answers at once, unless ``wait``: ``on_start`` runs in the child's first slice, messages
         told before wait for it, and its failure counts as a crash. With ``wait``, and always for a static
         supervisor, it answers when the child runs; a failure is raised as ``StartError`` and nothing stays. Raises
-        ``BadSpec``, ``NameTaken``, ``AlreadyStarted`` (with the running one's ref), ``AlreadyPresent``, ``ActorStopped``.
+        ``BadSpec``, ``NameTaken``, ``AlreadyStarted`` (with its ref), ``AlreadyPresent``, ``ActorStopped``.
         """
         fence.check(self.name)
         if self._cell.spec.dynamic:  # type: ignore[union-attr] # the cell of a supervisor

@@ -30,12 +30,13 @@ def wait(promise: Promise[Any], timeout: float | None) -> bool:
     asker = context.incarnation
     if asker is None or promise.asked is None:
         return _wait(promise, deadline)
-    _enter(asker.cell, promise.asked, promise)
+    mine = _enter(asker.cell, promise.asked, promise)
     try:
         return _wait(promise, deadline)
     finally:
         with _waits_lock:
-            _waits.pop(asker.cell, None)
+            if _waits.get(asker.cell) is mine:  # else this actor was given up and its successor waits
+                del _waits[asker.cell]
 
 
 def _wait(promise: Promise[Any], deadline: float | None) -> bool:
@@ -63,7 +64,7 @@ def wait_stepping(stepper: Stepping, done: Callable[[], bool], deadline: float |
     return True
 
 
-def _enter(asker: Cell, asked: Cell, promise: Promise[Any]) -> None:
+def _enter(asker: Cell, asked: Cell, promise: Promise[Any]) -> tuple[Cell, Promise[Any]]:
     """Note the wait, unless the asked actor waits, directly or over others, for the asker.
 
     A wait whose answer is there already is none any more, although its thread may not have noticed yet.
@@ -79,7 +80,8 @@ def _enter(asker: Cell, asked: Cell, promise: Promise[Any]) -> None:
             if step is None or step[1].done():
                 break
             at = step[0]
-        _waits[asker] = (asked, promise)
+        mine = _waits[asker] = (asked, promise)
+        return mine
 
 
 def _block(promise: Promise[Any], deadline: float | None) -> bool:
