@@ -92,6 +92,7 @@ class Router:
             raise RuntimeError("a running router keeps its settings; stop it first")
         self.settings = settings
         self._facts: dict[str, Facts] = {}
+        self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store)
         self.executor = Executor(
             self.handlers,
@@ -294,8 +295,15 @@ class Router:
         return Submission(envelope, encode(envelope), reply), reply
 
     def _sealed(self, message: Message, id_: str, options: Mapping[str, Any]) -> Envelope:
-        known = seal_options(options) if options else {}
-        return seal(message, id=id_, now=self.clock.now(), **{"source": "library", **known})
+        known: dict[str, Any] = {"source": "library"}
+        own = self._own.get(message.type)
+        if own:
+            known |= own
+        if options:
+            known |= seal_options(options)
+        envelope = seal(message, id=id_, now=self.clock.now(), **known)
+        queue = self.facts(message.type).queue
+        return envelope if envelope.queue == queue else envelope._replace(queue=queue)
 
     def facts(self, type_: str) -> Facts:
         """What the engine knows of a type: the catalog's facts under this installation's settings."""

@@ -64,6 +64,12 @@ class TypeSettings(Table):
     on_exhausted: OnExhausted | None = Field(None, description="continue, pause or bury")
     protocols: tuple[Protocol, ...] | None = Field(None, description="the protocols to try, in order")
 
+    def sealing(self) -> dict[str, Any]:
+        """What ``seal`` should do differently for this type, unless the sender says otherwise."""
+        given = self.given()
+        names = {"priority": "priority", "expires_ms": "expires_in_ms", "protocols": "protocols"}
+        return {option: given[name] for name, option in names.items() if name in given}
+
 
 def over_facts(facts: Facts, queue: QueueSettings | None, kind: TypeSettings | None) -> Facts:
     """The facts of a type after the queue's settings and then the type's own."""

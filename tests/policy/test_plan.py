@@ -20,7 +20,7 @@ ALL = frozenset({"websocket", "queue", "rest", "direct"})
     [
         (True, False, ("websocket", "queue", "rest", "direct")),
         (False, True, ("queue", "websocket", "rest", "direct")),
-        (False, False, ("websocket", "queue", "rest", "direct")),
+        (False, False, ("websocket", "direct", "queue", "rest")),
         (True, True, ("queue", "websocket", "rest", "direct")),
     ],
 )
