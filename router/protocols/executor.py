@@ -79,14 +79,13 @@ class Executor:
         with self._lock:
             joined = self._runs.get(id_)
             if joined is not None:
-                joined.waiters.append(done)
-                joined.attempt = max(joined.attempt, ticket.attempt)
+                joined.waiters.append((done, ticket))
             else:
                 outcome = self._records.answer(id_, ticket.attempt, safe=handler is not None and handler.safe)
                 if outcome is None and handler is None:
                     outcome = NOBODY
                 if outcome is None and handler is not None:
-                    run = _CommandRun(self, handler, ticket, done)
+                    run = _CommandRun(self, handler, ticket, done, protocol)
                     outcome = self.workshop.refusal(run)
                     if outcome is None:
                         self._runs[id_] = run
@@ -115,7 +114,8 @@ class Executor:
         with self._lock:
             running = self._runs.get(envelope.id)
             if running is not None:
-                running.waiters.append(lambda outcome: self._verified(envelope, outcome, done, protocol))
+                waiter: Done = lambda outcome: self._verified(envelope, outcome, done, protocol)  # noqa: E731 - typed
+                running.waiters.append((waiter, None))
                 known = None
             else:
                 known = self._records.find(envelope.id)
@@ -158,15 +158,21 @@ class Executor:
                 del self._runs[id_]
             waiters, run.waiters = run.waiters, []
             if began:
-                self._records.keep(id_, outcome, run.attempt, heard=bool(waiters))
-        for done in waiters:
-            tell(done, outcome)
+                self._records.keep(id_, outcome, run.ticket.attempt, heard=bool(waiters))
+            given_up = run.given_up and outcome.verdict is Verdict.IN_DOUBT
+        for done, ticket in waiters:
+            if given_up and ticket is not None and not self.workshop.closed:
+                # It joined an execution that was being given up: it may have one of its own, if that does no harm.
+                self.start(ticket, done, run.protocol)
+            else:
+                tell(done, outcome)
 
     def given_up(self, run: _CommandRun, outcome: Outcome) -> None:
         """A run takes too long: those who wait are told so; it stays known."""
         with self._lock:
+            run.given_up = True
             waiters, run.waiters = run.waiters, []
-        for done in waiters:
+        for done, _ in waiters:
             tell(done, outcome)
 
     def found_out(self, envelope: Envelope, happened: bool | None) -> None:
@@ -184,15 +190,16 @@ class Executor:
 class _CommandRun(Run):
     """One command by its handler."""
 
-    __slots__ = ("_executor", "attempt", "handler", "ticket", "waiters")
+    __slots__ = ("_executor", "given_up", "handler", "protocol", "ticket", "waiters")
 
-    def __init__(self, executor: Executor, handler: Handler, ticket: Ticket, done: Done) -> None:
+    def __init__(self, executor: Executor, handler: Handler, ticket: Ticket, done: Done, protocol: str) -> None:
         super().__init__(is_async=handler.is_async, timeout=handler.timeout, deadline=ticket.deadline)
         self._executor = executor
         self.handler = handler
         self.ticket = ticket
-        self.attempt = ticket.attempt
-        self.waiters: list[Done] = [done]
+        self.protocol = protocol
+        self.given_up = False
+        self.waiters: list[tuple[Done, Ticket | None]] = [(done, ticket)]
 
     def enter(self) -> bool:
         binding = self.handler.binding

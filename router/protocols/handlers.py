@@ -137,7 +137,7 @@ class Handlers:
         does no harm (``None``: as the catalog says); ``verify``: asked whether it happened when nobody knows.
         Raises ``BadHandler`` and ``UnknownType``.
         """
-        mark = Mark(message, timeout, tuple(protocols), idempotent, verify)
+        mark = Mark(message, timeout, protocols, idempotent, verify)
 
         def decorate(function: F) -> F:
             self._add([self._made(mark, function, None)])

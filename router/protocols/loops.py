@@ -73,7 +73,7 @@ class LoopSide(Generic[T]):
         if loop is None:
             return True
         try:
-            self._call(loop, self._cancel_all)
+            self._call(loop, self._cancel_all, thread is not None)
         except LoopGoneError:
             return True
         if thread is None:
@@ -131,12 +131,11 @@ class LoopSide(Generic[T]):
             if its is item:
                 task.cancel()
 
-    def _cancel_all(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _cancel_all(self, leave: bool) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._thread is not None:
-            self._goodbye = loop.create_task(self._leave(list(self._tasks)))
+        if leave:
+            self._leaving = asyncio.get_running_loop().create_task(self._leave(list(self._tasks)))
 
     async def _leave(self, tasks: list[asyncio.Task[None]]) -> None:
         if tasks:

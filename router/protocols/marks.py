@@ -16,7 +16,7 @@ class Mark(NamedTuple):
 
     message: type[Message] | str
     timeout: float | None
-    protocols: tuple[str, ...]
+    protocols: Collection[str]  #: empty: all
     idempotent: bool | None
     verify: Any  #: a function, or the name of a method of the same object
 
@@ -33,7 +33,7 @@ def handles(
 
     As ``Router.handler``; ``verify`` may also be a method of the same class, or its name.
     """
-    mark = Mark(message, timeout, protocols if isinstance(protocols, str) else tuple(protocols), idempotent, verify)  # type: ignore[arg-type]  # a text is refused with a reason when the object is bound
+    mark = Mark(message, timeout, protocols, idempotent, verify)
 
     def decorate(function: F) -> F:
         setattr(function, _ATTRIBUTE, (*marks_of(function), mark))

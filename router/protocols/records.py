@@ -11,7 +11,7 @@ class Remembered(NamedTuple):
     """The end of one execution."""
 
     outcome: Outcome
-    attempt: int  #: the highest that asked for it
+    attempt: int  #: the one that was executed
 
 
 class Records:
