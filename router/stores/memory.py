@@ -19,7 +19,7 @@ class MemoryStore(MemoryMessages, MemoryQueues, Queues):
 
     def __init__(self, retention: Retention = MEMORY_RETENTION, *, remembered: int = 500_000) -> None:
         MemoryMessages.__init__(self, retention, remembered)
-        self._setup_queues()
+        self._clear_queues()
 
     def _check(self) -> None:
         MemoryMessages._check(self)

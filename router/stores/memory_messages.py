@@ -66,7 +66,7 @@ class MemoryMessages(MemoryShelf, Store):
     def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
         self._check()
         row = self._rows.get(id)
-        return None if row is None else _stored(row)
+        return None if row is None else stored(row)
 
     def dead_letters(self, which: DeadFilter, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         self._check()
@@ -83,7 +83,7 @@ class MemoryMessages(MemoryShelf, Store):
     def audit(self, which: AuditFilter, limit: int = 100) -> list[AuditLine]:
         self._check()
         lines = merge(self._ended_lines(), self._noted_lines(), key=lambda each: each[0], reverse=True)
-        return list(islice((line for _, line in lines if _asked(line, which)), limit))
+        return list(islice((line for _, line in lines if asked(line, which)), limit))
 
     def _ended_lines(self) -> Iterator[tuple[tuple[int, int], AuditLine]]:
         pinned = sorted((ending, row, at) for _, ending, row, at in self._pinned)
@@ -152,7 +152,7 @@ class MemoryMessages(MemoryShelf, Store):
     def _forget_ending(self, row: Row, ending: int) -> None:
         self._former.pop(ending, None)
         if row.ending == ending:
-            row.ending = 0
+            row.archived = True
             if not row.dead:
                 self._forget(row)
 
@@ -186,7 +186,7 @@ class MemoryMessages(MemoryShelf, Store):
         self._dead.discard(row.position)
         row.dead = False
         self._tally[row.queue].dead -= 1
-        if not row.ending:
+        if row.archived:
             self._forget(row)
 
 
@@ -209,7 +209,8 @@ def _matches(row: Row, which: DeadFilter) -> bool:
     )
 
 
-def _asked(line: AuditLine, which: AuditFilter) -> bool:
+def asked(line: AuditLine, which: AuditFilter) -> bool:
+    """Whether a line passes a filter."""
     return (
         (not which.id or line.id == which.id)
         and (not which.guild or line.guild == which.guild)
@@ -234,7 +235,8 @@ def _record(row: Row) -> Record:
     )
 
 
-def _stored(row: Row) -> Stored:
+def stored(row: Row) -> Stored:
+    """What a row says of its envelope."""
     return Stored(
         row.frame,
         row.sequence,

@@ -32,6 +32,12 @@ class Item:
     until: int = 0
     error: str = ""
     ended_at: int = 0
+    ended: int = 0  #: its number in the order of endings and claims
+    home: int = 0  #: for a backend with a log: the record that holds its full image
+
+    def __lt__(self, other: Item) -> bool:
+        # A heap may hold an item twice under the same rank; which comes first does not matter.
+        return False
 
 
 class Drawers:
@@ -47,13 +53,29 @@ class Drawers:
         self.done: dict[str, Item] = {}
         self.failed: dict[str, Item] = {}
 
+    def put_ready(self, item: Item) -> None:
+        """Claimable: by priority, then in the order they came."""
+        heappush(self.ready, (-item.priority, item.number, item))
+
+    def put_delayed(self, item: Item) -> None:
+        """Claimable later."""
+        heappush(self.delayed, (item.available_at, item.number, item))
+
+    def put_claimed(self, item: Item) -> None:
+        """Claimable again if the claim lapses."""
+        heappush(self.lapsing, (item.until, item.token, item))
+
+    def put_expiring(self, item: Item) -> None:
+        """Not claimable for ever."""
+        heappush(self.expiring, (item.expires_at, item.number, item))
+
 
 class MemoryQueues:
     """Named queues, for as long as the process lives."""
 
     _retention: Retention
 
-    def _setup_queues(self) -> None:
+    def _clear_queues(self) -> None:
         self._items: dict[str, Item] = {}
         self._drawers: dict[str, Drawers] = {}
         self._paused: set[str] = set()
@@ -62,7 +84,17 @@ class MemoryQueues:
         self._queue_tally = Tally()
 
     def _check(self) -> None:
+        """Raise ``StoreUnavailable`` unless the store is open."""
         raise NotImplementedError
+
+    def _arrived(self, item: Item) -> None:
+        """A backend that writes things down hears of every new item here."""
+
+    def _changed(self, item: Item) -> None:
+        """And of every change."""
+
+    def _gone(self, item: Item) -> None:
+        """And of every item that is forgotten."""
 
     def _drawer(self, queue: str) -> Drawers:
         drawers = self._drawers.get(queue)
@@ -82,8 +114,9 @@ class MemoryQueues:
             self._item_number += 1
             item = Item(self._item_number, *entry[:5], entry.expires_at, now)
             self._items[item.id] = item
+            self._arrived(item)
             if item.expires_at:
-                heappush(self._drawer(item.queue).expiring, (item.expires_at, item.number, item))
+                self._drawer(item.queue).put_expiring(item)
             self._wait(item, item.available_at, now)
             added.append(True)
         return added
@@ -97,6 +130,7 @@ class MemoryQueues:
             if item.state == DELAYED and item.available_at == available_at:
                 self._uncount(item)
                 self._wait(item, available_at, now)
+                self._changed(item)
         if queue in self._paused:
             return []
         self._lapse(drawers, now)
@@ -110,15 +144,18 @@ class MemoryQueues:
                 item.attempts += 1
                 item.token = self._token
                 item.until = until
-                heappush(drawers.lapsing, (until, item.token, item))
+                drawers.put_claimed(item)
                 self._queue_tally[queue].processing += 1
+                self._changed(item)
                 claims.append(Claim(item.id, queue, item.frame, item.priority, item.attempts, item.token, until))
         return claims
 
     def _expire(self, drawers: Drawers, now: int) -> None:
         late: list[Item] = []
         while drawers.expiring and drawers.expiring[0][0] < now:
-            item = heappop(drawers.expiring)[2]
+            expires_at, _, item = heappop(drawers.expiring)
+            if item.expires_at != expires_at:
+                continue
             if item.state in (WAITING, DELAYED):
                 self._fail(item, "expired", now)
             elif item.state == CLAIMED:
@@ -127,13 +164,13 @@ class MemoryQueues:
                 else:
                     late.append(item)
         for item in late:
-            heappush(drawers.expiring, (item.expires_at, item.number, item))
+            drawers.put_expiring(item)
 
     def _lapse(self, drawers: Drawers, now: int) -> None:
         while drawers.lapsing and drawers.lapsing[0][0] <= now:
             until, token, item = heappop(drawers.lapsing)
             if item.state == CLAIMED and item.token == token and item.until == until:
-                heappush(drawers.ready, (-item.priority, item.number, item))
+                drawers.put_ready(item)
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
         self._check()
@@ -147,12 +184,14 @@ class MemoryQueues:
                 self._uncount(item)
                 self._queue_tally[item.queue].completed += 1
                 item.state = DONE
-                item.ended_at = now
+                self._stamp(item, now)
                 done = self._drawer(item.queue).done
                 done[id_] = item
+                self._changed(item)
                 while len(done) > keep:
-                    gone = next(iter(done))
-                    del done[gone], self._items[gone]
+                    gone = next(iter(done.values()))
+                    del done[gone.id], self._items[gone.id]
+                    self._gone(gone)
             results.append(True)
         return results
 
@@ -178,6 +217,7 @@ class MemoryQueues:
                     item.error = nack.error
                     item.available_at = nack.retry_at
                     self._wait(item, nack.retry_at, now)
+                    self._changed(item)
                 results.append(True)
         return results
 
@@ -189,7 +229,8 @@ class MemoryQueues:
             holds = item is not None and item.token == token and item.state == CLAIMED
             if item is not None and holds:
                 item.until = until
-                heappush(self._drawer(item.queue).lapsing, (until, token, item))
+                self._changed(item)
+                self._drawer(item.queue).put_claimed(item)
             results.append(holds)
         return results
 
@@ -244,6 +285,7 @@ class MemoryQueues:
             item.error = ""
             item.available_at = now
             self._wait(item, now, now)
+            self._changed(item)
         return len(items)
 
     def _sweep_failed(self, now: int, limit: int) -> int:
@@ -264,11 +306,11 @@ class MemoryQueues:
         drawers = self._drawer(item.queue)
         if available_at > now:
             item.state = DELAYED
-            heappush(drawers.delayed, (available_at, item.number, item))
+            drawers.put_delayed(item)
             self._queue_tally[item.queue].delayed += 1
         else:
             item.state = WAITING
-            heappush(drawers.ready, (-item.priority, item.number, item))
+            drawers.put_ready(item)
             self._queue_tally[item.queue].arrive(item.appended_at)
 
     def _uncount(self, item: Item) -> None:
@@ -284,8 +326,14 @@ class MemoryQueues:
         self._queue_tally[item.queue].end(False, True)
         item.state = FAILED
         item.error = error
-        item.ended_at = now
+        self._stamp(item, now)
         self._drawer(item.queue).failed[item.id] = item
+        self._changed(item)
+
+    def _stamp(self, item: Item, now: int) -> None:
+        self._token += 1
+        item.ended = self._token
+        item.ended_at = now
 
     def _trim_failed(self, queue: str, keep: int) -> None:
         failed = self._drawer(queue).failed
@@ -295,11 +343,13 @@ class MemoryQueues:
     def _forget_failed(self, item: Item) -> None:
         del self._drawer(item.queue).failed[item.id], self._items[item.id]
         self._queue_tally[item.queue].dead -= 1
+        self._gone(item)
 
     def _drop(self, item: Item) -> None:
         self._uncount(item)
         item.state = DONE
         del self._items[item.id]
+        self._gone(item)
 
 
 def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:

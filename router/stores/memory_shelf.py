@@ -20,6 +20,12 @@ class MemoryShelf(Transitions):
         self._rows: dict[str, Row] = {}
         self._holders: dict[bytes, Row] = {}
         super().__init__(self._rows.get, self._holders.get)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows.clear()
+        self._holders.clear()
+        self._opposers.clear()
         self._number = 0
         self._line = 0
         self._sequences: dict[str, int] = {}
@@ -80,11 +86,11 @@ class MemoryShelf(Transitions):
         if new:
             self._opposed_types |= new
             for row in self._rows.values():
-                if row.type in new and not row.status:
-                    self._in_flight.file(row)
-            for row, ending, _ in self._endings:
-                if row.type in new and row.ending == ending and self._holds(row):
-                    self._finished.file(row)
+                if row.type in new:
+                    if not row.status:
+                        self._in_flight.file(row)
+                    elif self._holds(row):
+                        self._finished.file(row)
 
     # ------------------------------------------------------------ effects
 
@@ -183,7 +189,8 @@ class MemoryShelf(Transitions):
 
     def revive(self, row: Row, expires_at: int, holds: bool) -> None:
         self._dead.discard(row.position)
-        self._former[row.ending] = ended_line(row)
+        if not row.archived:
+            self._keep_former(row)
         self._tally[row.queue].dead -= 1
         if row.type in self._opposed_types:
             self._finished.unfile(row)
@@ -191,7 +198,7 @@ class MemoryShelf(Transitions):
         row.position = row.ordinal = self._number
         row.expires_at = expires_at
         row.replays += 1
-        row.dead = row.opposed = False
+        row.dead = row.opposed = row.archived = False
         row.status = row.reason = row.protocol = ""
         row.answer = b""
         row.settled_at = row.attempts = row.until = row.ending = 0
@@ -201,6 +208,9 @@ class MemoryShelf(Transitions):
                 self._release(former)
             self._holders[row.key] = row
         self._arrive(row)
+
+    def _keep_former(self, row: Row) -> None:
+        self._former[row.ending] = ended_line(row)
 
     def _arrive(self, row: Row) -> None:
         if row.position:

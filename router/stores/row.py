@@ -47,6 +47,8 @@ class Row:
     dead: bool = False
     ending: int = 0  #: its number in the order of endings
     opposed: bool = False  #: something opposed was applied since this was accepted or, if it was applied, since then
+    archived: bool = False  #: the line of its end is not kept with it any more
+    home: int = 0  #: for a backend with a log: the record that holds its full image
 
     @property
     def state(self) -> str:

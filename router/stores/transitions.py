@@ -65,6 +65,8 @@ class Transitions(ABC):
         row = self._find(envelope.id)
         if row is not None:
             return Accepted(row.id, row.sequence, row.first, row.ahead)
+        if write.opposes:
+            self.learn(envelope.type, write.opposes)
         if envelope.key:
             known = self._holder(envelope.key)
             if known is not None:
@@ -73,8 +75,6 @@ class Transitions(ABC):
                     return Duplicate(envelope.id, known.id, known.sequence, known.answer)
                 if ruling is Ruling.KEY_REUSED:
                     return KeyReused(envelope.id, known.id)
-        if write.opposes:
-            self._learn(envelope.type, write.opposes)
         row = self.admit(write, now)
         return Accepted(row.id, row.sequence, row.position, row.ahead)
 
@@ -161,7 +161,8 @@ class Transitions(ABC):
 
     # ------------------------------------------------------------ opposition
 
-    def _learn(self, kind: str, opposes: Collection[str]) -> None:
+    def learn(self, kind: str, opposes: Collection[str]) -> None:
+        """Remember what type ``kind`` opposes."""
         for other in opposes:
             known = self._opposers.get(other)
             if known is None or kind not in known:

@@ -1,12 +1,51 @@
-"""A store from its URL."""
+"""A store from its URL.
+
+========================================== ==========================================================================
+``memory://``                              in this process, gone with it
+``sqlite:///router.db``                    a file, relative to the current directory
+``sqlite:////var/lib/router.db``           a file, absolute
+``sqlite:///router.db?synchronous=normal`` what was accepted last may be lost at a power cut, not at a crash
+========================================== ==========================================================================
+"""
 
 from __future__ import annotations
 
+from typing import TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
 from router.stores.memory import MemoryStore
+from router.stores.sqlite import DURABILITY, SqliteStore
+
+StoreBackend: TypeAlias = MemoryStore | SqliteStore
+"""An object with the ports ``Store`` and ``Queues``."""
 
 
-def open_store(url: str) -> MemoryStore:
-    """For now memory only; sqlite follows."""
-    if url != "memory://":
-        raise ValueError(url)
-    return MemoryStore()
+def open_store(url: str) -> StoreBackend:
+    """The store that ``url`` names, not opened yet; ``ValueError`` says what is wrong with it, never its password."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    if parts.scheme == "memory":
+        if parts.netloc or parts.path or options:
+            raise ValueError("store URL: memory:// takes nothing else")
+        return MemoryStore()
+    if parts.scheme == "sqlite":
+        return _sqlite(parts.netloc, unquote(parts.path), options)
+    if parts.scheme.startswith("redis"):
+        raise ValueError(f"store URL: {parts.scheme}:// is not in this version; use memory:// or sqlite:///FILE")
+    raise ValueError(f"store URL: unknown scheme {parts.scheme[:20]!r}; use memory:// or sqlite:///FILE")
+
+
+def _sqlite(host: str, path: str, options: list[tuple[str, str]]) -> SqliteStore:
+    if host:
+        raise ValueError("store URL: sqlite takes three slashes before a relative path and four before an absolute one")
+    path = path.removeprefix("/")
+    if not path or path.endswith("/") or "\0" in path or path == ":memory:":
+        raise ValueError("store URL: sqlite:/// needs the path of a file")
+    synchronous = "FULL"
+    for name, value in options:
+        if name != "synchronous":
+            raise ValueError(f"store URL: unknown option {name[:20]!r} of sqlite; there is synchronous")
+        synchronous = value.upper()
+        if synchronous not in DURABILITY:
+            raise ValueError("store URL: synchronous is full or normal")
+    return SqliteStore(path, synchronous=synchronous)
