@@ -11,21 +11,20 @@ from time import gmtime
 
 #: component, as DEBUG names it -> the loggers behind it
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
-    "queue:unified-processor": ("actors.intake", "actors.guild", "actors.tree", "router.router"),
-    "queue:deduplicator": ("actors.deduplicator",),
-    "queue:deduplication:operations": ("actors.policy.operations",),
-    "queue:deduplication:conflicts": ("actors.policy.conflicts",),
-    "queue:journal": ("actors.journal", "router.stores"),
-    "queue:scheduler": ("actors.scheduler",),
+    "queue:unified-processor": ("guild_router.engine", "guild_router.intake", "guild_router.guild"),
+    "queue:deduplicator": ("guild_router.deduplicator",),
+    "queue:deduplication:operations": ("guild_router.deduplicator",),
+    "queue:journal": ("guild_router.journal", "guild_router.store"),
     "queue:named": ("actors.queues", "router.protocols.queue"),
-    "queue:health-monitor": ("actors.health",),
-    "queue:performance": ("router.performance",),
-    "queue:direct": ("router.protocols.direct", "router.protocols.handlers"),
-    "websocket:server": ("router.http.websocket",),
+    "queue:handlers": ("router.protocols.handlers",),
+    "queue:health-monitor": ("guild_router.health",),
+    "queue:performance": ("guild_router.performance",),
+    "queue:events": ("guild_router.hub",),
     "websocket:protocol": ("router.protocols.websocket",),
-    "circuit-breaker:policy": ("actors.policy.breaker",),
-    "circuit-breaker:adapter": ("actors.adapter",),
-    "http:server": ("router.http", "uvicorn"),
+    "circuit-breaker:breaker": ("guild_router.breaker",),
+    "circuit-breaker:adapter": ("guild_router.adapter",),
+    "http:door": ("router.http",),
+    "http:server": ("uvicorn",),
     "actors:runtime": ("actors.runtime",),
 }
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -12,6 +12,7 @@ import typer
 
 from router.cli.client import Client, Refusal, Unreachable
 from router.cli.output import fail, needs_extra
+from router.cli.serve import run_daemon
 from router.settings import Settings
 
 PORT = 8_600
@@ -70,11 +71,11 @@ def run_demo(
             threading.Thread(target=talk, name="conversation", daemon=True).start()
 
         try:
-            status = daemon.run(ready)
+            status = run_daemon(daemon, ready)
         finally:
             bot.ledger.close()
         if failure or daemon.cause:
-            fail(failure[0] if failure else f"the router gave up: {daemon.cause}")
+            fail(f"the router gave up: {daemon.cause}" if daemon.cause else failure[0])
         raise typer.Exit(status)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,13 +70,18 @@ def build(app: str, config: Path | None, given: dict[str, Any]) -> Daemon:
 
 
 def run(daemon: Daemon) -> int:
-    """Serve until the end; a start that fails is one line with its cause."""
+    """Serve until the end, saying where."""
     store = daemon.router.settings.public()["store"]
 
     def ready() -> None:
         typer.echo(f"guild-router listens on {daemon.url} with {store}")
         sys.stdout.flush()
 
+    return run_daemon(daemon, ready)
+
+
+def run_daemon(daemon: Daemon, ready: Callable[[], None]) -> int:
+    """Serve until the end; the exit status. A start that fails is one line with its cause."""
     try:
         return daemon.run(ready)
     except Exception as error:  # noqa: BLE001 - whatever the cause, the operator gets it as one line

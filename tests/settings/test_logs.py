@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 
@@ -19,12 +21,12 @@ def test_the_seeds_patterns_turn_on_their_components() -> None:
 @pytest.mark.parametrize(
     ("patterns", "logger"),
     [
-        ("queue:unified-processor", "actors.guild"),
-        ("queue:health-monitor", "actors.health"),
-        ("queue:deduplicator", "actors.deduplicator"),
-        ("queue:deduplicator:*", "actors.deduplicator"),
-        ("queue:deduplication:*", "actors.policy.conflicts"),
-        ("queue:performance", "router.performance"),
+        ("queue:unified-processor", "guild_router.guild"),
+        ("queue:health-monitor", "guild_router.health"),
+        ("queue:deduplicator", "guild_router.deduplicator"),
+        ("queue:deduplicator:*", "guild_router.deduplicator"),
+        ("queue:deduplication:*", "guild_router.deduplicator"),
+        ("queue:performance", "guild_router.performance"),
         ("something:else queue:named", "actors.queues"),
         ("*", "actors.runtime"),
     ],
@@ -40,8 +42,8 @@ def test_what_other_programs_mean_by_debug_turns_on_nothing(patterns: str) -> No
 
 def test_a_minus_takes_away() -> None:
     chosen = debug_loggers("-queue:journal,queue:*")
-    assert "actors.guild" in chosen
-    assert "actors.journal" not in chosen
+    assert "guild_router.guild" in chosen
+    assert "guild_router.journal" not in chosen
 
 
 def test_a_hostile_id_cannot_forge_a_line() -> None:
@@ -50,3 +52,14 @@ def test_a_hostile_id_cannot_forge_a_line() -> None:
     assert "\n" not in line
     assert "\x1b" not in line
     assert r"a\r\n2024 ERROR forged\x1b[31m\u2028" in line
+
+
+def test_every_logger_of_the_code_belongs_to_a_component() -> None:
+    root = Path(__file__).parents[2]
+    known = tuple({logger for loggers in COMPONENTS.values() for logger in loggers})
+    named = re.compile(r"getLogger\((?:\"([^\"]+)\"|(__name__))\)")
+    for package in ("actors", "router"):
+        for path in (root / package).rglob("*.py"):
+            for match in named.finditer(path.read_text("utf-8")):
+                name = match[1] or ".".join(path.relative_to(root).with_suffix("").parts)
+                assert name.startswith(known), f"{path}: {name}"
