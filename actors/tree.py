@@ -152,11 +152,16 @@ def engine_tree(
                     listening=lambda: bool(tables.listeners),
                     counters=tables.counters,
                 ),
+                dispatcher="pool",
             ),
-            ChildSpec("queues", lambda: NamedQueues(journal, tables.desk, random=random, on_event=on_queue_event)),
+            ChildSpec(
+                "queues",
+                lambda: NamedQueues(journal, tables.desk, random=random, on_event=on_queue_event),
+                dispatcher="pool",
+            ),
             SupervisorSpec(
                 "adapters",
-                [ChildSpec(f"adapter:{name}", adapter(name)) for name in protocols],
+                [ChildSpec(f"adapter:{name}", adapter(name), dispatcher="pool") for name in protocols],
                 intensity=10,
                 period=10.0,
             ),
@@ -176,6 +181,7 @@ def engine_tree(
             ChildSpec(
                 "intake",
                 lambda: Intake(options=options, backlog=tables.backlog, counters=tables.counters, journal=journal),
+                dispatcher="pool",
             ),
             *extras,
         ],
