@@ -78,6 +78,7 @@ class Engine:
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
+        self._ended: list[Callable[[BaseException | None], None]] = []
         self.runtime = Runtime(
             self.clock,
             {"pool": PoolDispatcher(self.options.pool_threads)},
@@ -85,6 +86,7 @@ class Engine:
             on_poison=self._on_poison,
             on_dropped=self._on_dropped,
         )
+        self.runtime.on_escalation(self._escalated)
         self._spec = engine_tree(
             self.runtime,
             store=store,
@@ -127,8 +129,23 @@ class Engine:
         for name in ("journal", "deduplicator", "hub"):
             self._barrier(name)
         self.runtime.stop()
+        self._dismiss()
+
+    def on_end(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Call ``callback(cause)`` when the tree has given up and everything is stopped."""
+        self._ended.append(callback)
+
+    def _escalated(self, cause: BaseException | None) -> None:
+        self._stopping = True
+        self._dismiss()
+        for callback in self._ended:
+            callback(cause)
+
+    def _dismiss(self) -> None:
+        """Nobody waits for ever: what is stored goes on at the next start, but not before these eyes."""
+        error = ShuttingDown("the router stopped before the end of this command's way", retry_after=5_000)
         for waiting in self.tables.waiters.clear():
-            waiting.waiter.on_refused(ShuttingDown("the router stopped before the end of this command's way"))
+            waiting.waiter.on_refused(error)
 
     def _hand_back_waiting(self) -> None:
         # An attempt that its protocol can prove not to have started goes back into its lane, uncharged.

@@ -45,7 +45,8 @@ class Daemon:
         """Serve until the end; the exit status: 0, or 1 when the router failed."""
         try:
             self.router.start()
-            return asyncio.run(self._serve(ready))
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(self._serve(ready))
         finally:
             self.router.stop()
             self._socket.close()
@@ -57,7 +58,7 @@ class Daemon:
 
     async def _serve(self, ready: Callable[[], None]) -> int:
         self._loop = loop = asyncio.get_running_loop()
-        self.router.engine.runtime.on_escalation(lambda reason: loop.call_soon_threadsafe(self._fail, reason))
+        self.router.engine.on_end(lambda reason: loop.call_soon_threadsafe(self._fail, reason))
         handled = _handle_signals(loop, self._on_signal)
         try:
             serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
@@ -96,6 +97,16 @@ class Daemon:
         log.critical("the router gave up: %s", self.cause)
         self.app.state.draining = True
         self._server.should_exit = True
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed (not on Windows), else asyncio's own."""
+    try:
+        from uvloop import new_event_loop
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
+    return factory
 
 
 def _handle_signals(loop: asyncio.AbstractEventLoop, handle: Callable[[int], None]) -> list[int]:
