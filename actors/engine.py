@@ -78,7 +78,7 @@ class Engine:
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
-        self._ended: list[Callable[[BaseException | None], None]] = []
+        self._ended: list[Callable[[BaseException | None], object]] = []
         self.runtime = Runtime(
             self.clock,
             {"pool": PoolDispatcher(self.options.pool_threads)},
@@ -131,7 +131,7 @@ class Engine:
         self.runtime.stop()
         self._dismiss()
 
-    def on_end(self, callback: Callable[[BaseException | None], None]) -> None:
+    def on_end(self, callback: Callable[[BaseException | None], object]) -> None:
         """Call ``callback(cause)`` when the tree has given up and everything is stopped."""
         self._ended.append(callback)
 

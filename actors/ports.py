@@ -70,7 +70,8 @@ class Settle(NamedTuple):
     """The end of an envelope's way.
 
     Keeps ``answer`` for duplicates until the operation's window ends, and for ``get``. ``applied`` ends, in the same
-    lane, the windows of finished operations whose type is in ``opposes`` (an idempotency key's window is never ended).
+    lane, the windows of finished operations whose type is in ``opposes``. A status of ``NOTHING_CAME_OF_IT`` ends the
+    operation's own window at once. An idempotency key's window is never ended early.
     """
 
     id: str

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from actors.policy.operations import Ruling, decide, lives
+from actors.policy.operations import NOTHING_CAME_OF_IT, Ruling, decide, lives
 from actors.ports import (
     Accept,
     Accepted,
@@ -118,6 +118,9 @@ class Transitions(ABC):
         if write.applied:
             row.opposed = False
         self.end(row, write.status, write.answer, now)
+        if write.status in NOTHING_CAME_OF_IT and row.key and not row.idempotency and not row.opposed:
+            row.opposed = True
+            self.over(row)
         if write.applied:
             ended = write.opposes
             opposers = self._opposers.get(row.type)
