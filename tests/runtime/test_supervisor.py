@@ -257,7 +257,7 @@ def test_s12_a_backoff_spaces_the_attempts(tree: Harness) -> None:
     tree.start("one", intensity=4, period=3600, backoff=lambda failures: 2.0**failures)
     tree.crash("one")
     starts = []
-    for _ in range(25):
+    for _ in range(40):
         starts.append(tree.faults.starts["one"])
         tree.clock.advance(1, tree.stepper.run)
     changes = [second for second in range(1, 40) if starts[second] != starts[second - 1]]
