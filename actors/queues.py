@@ -23,7 +23,7 @@ from actors.policy.consuming import QueueRules, retry_at, room
 from actors.ports import Claim, Nack
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
-from actors.runtime.errors import Undelivered
+from actors.runtime.errors import RuntimeFault
 from actors.tables.deliveries import (
     Acked,
     Claiming,
@@ -195,7 +195,7 @@ class NamedQueues(Actor):
         del desk.closed[: len(errand.closed)]
         try:
             self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules), told))
-        except Undelivered as error:
+        except RuntimeFault as error:
             self._refused(errand, StoreUnavailable(f"the journal takes no call: {error}", retry_after=RETRY))
 
     # ------------------------------------------------------------ its answers
@@ -334,7 +334,7 @@ class NamedQueues(Actor):
     def _poke(self, *queues: str) -> None:
         try:
             self.me.tell(Poke(queues))
-        except Undelivered:
+        except RuntimeFault:
             return  # whatever fills the mailbox has the desk looked at soon; or the router has ended, and claims lapse
 
 

@@ -151,12 +151,14 @@ class Desk:
         self.closed: list[Closed] = []  #: not written yet
         self.answered: deque[Any] = deque()  #: by the store, not looked at yet
         self.poke: Callable[..., None] = ignored  #: ``poke(*queues)``
+        self.listeners: list[Callable[[], None]] = []  #: called after consumers came or went
 
     def subscribe(self, subscription: Subscription) -> None:
         """From now on it gets its share of its queue."""
         with self.lock:
             self.subscriptions.setdefault(subscription.queue, []).append(subscription)
         self.poke(subscription.queue)
+        self._changed()
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """It gets nothing more; what it has in hand it ends."""
@@ -166,10 +168,15 @@ class Desk:
                 its.remove(subscription)
                 if not its:
                     del self.subscriptions[subscription.queue]
+        self._changed()
 
-    def consumed(self, queue: str) -> bool:
-        """Whether anybody subscribes to it here."""
-        return queue in self.subscriptions
+    def _changed(self) -> None:
+        for listener in list(self.listeners):
+            listener()
+
+    def consumers(self, queue: str) -> list[Subscription]:
+        """Who subscribes to it here."""
+        return list(self.subscriptions.get(queue, ()))
 
     def take(self, subscription: Subscription, claim: Claim) -> Delivery:
         """A claim is given to a consumer."""

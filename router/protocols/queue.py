@@ -4,6 +4,9 @@ In this version the consumers are in this process: they claim an entry, execute 
 same dedupe record as ``direct``, and what they say of it is the attempt's outcome. An entry is one attempt: the queue
 never tries it again, the router decides on that. An entry whose asker is gone (an earlier process left it) is not
 executed: the router asks again.
+
+A queue with subscribers belongs to them: no command is sent through it while there are any. What somebody publishes to
+a queue without subscribers goes to the handler of its type.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from actors.errors import EngineError, EnvelopeError
 from actors.outcome import Outcome, Verdict
 from actors.ports import Done, Entry, Ticket
 from actors.runtime.clock import Clock
-from actors.runtime.errors import MailboxFull, Undelivered
+from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk, Subscription
 from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
@@ -33,6 +36,7 @@ logger = logging.getLogger("router.protocols.queue")
 MARK = "attempt/"  # no envelope's id has a slash, so an entry of ours is known by its id
 GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
 ATTEMPTS = 10  # attempts that ``verify`` looks for in the store
+UNHANDLED = 60_000  # ms until a published message that nobody handles is looked at again
 UNSTARTED = 10_000  # entries of an earlier process found unclaimed, and remembered as proof
 
 
@@ -82,6 +86,7 @@ class QueueProtocol:
         self._count = 0
         self._timer = CoarseTimer(clock, self._look)
         self._handlers.on_change(self._follow)
+        desk.listeners.append(self._follow)
 
     def open(self) -> None:
         """See ``ExecutionProtocol``; may be called again."""
@@ -93,9 +98,6 @@ class QueueProtocol:
         """See ``ExecutionProtocol``; what nobody claimed is taken back."""
         self._open = False
         self._follow()
-        for asking in list(self._asking.values()):
-            if self._take_back(asking):
-                asking.tell(results.deferred("shutting_down", "the router stops", STOPPED))
         self._timer.stop()
         self._executor.close(self.name, drain)
 
@@ -111,9 +113,6 @@ class QueueProtocol:
     def start(self, ticket: Ticket, done: Done) -> None:
         """See ``ExecutionProtocol``."""
         id_ = ticket.envelope.id
-        if not self._open:
-            tell(done, results.deferred("shutting_down", "the router stops", STOPPED))
-            return
         now = self._clock.now()
         with self._lock:
             asking = self._asking.get(id_)
@@ -122,12 +121,15 @@ class QueueProtocol:
                 return
             # What is executed here already, or was, needs no entry: the record answers.
             known = self._executor.knows(id_)
-            if not known:
+            consumed = self._open and ticket.envelope.queue in self._consumers
+            if consumed and not known:
                 asking = _Asking(ticket, done, ticket.deadline or now + self._wait)
                 asking.entry = f"{MARK}{id_}:{ticket.attempt}"
                 self._asking[id_] = asking
                 self._entries[asking.entry] = asking
-        if asking is None:
+        if not self._open or not (known or consumed):
+            tell(done, self._unconsumed(ticket.envelope.queue))
+        elif asking is None:
             self._executor.start(ticket, done, self.name)
         else:
             self._timer.want(asking.deadline, now)
@@ -163,21 +165,30 @@ class QueueProtocol:
 
     def _follow(self) -> None:
         """Consume the queues that are to be consumed, and no others."""
-        wanted: Collection[str] = ()
+        wanted: set[str] = set()
         if self._open:
             wanted = set(self._handlers.queues() if self._queues is None else self._queues)
         with self._lock:
-            gone = [self._consumers.pop(queue) for queue in list(self._consumers) if queue not in wanted]
+            own = self._consumers
+            wanted = {queue for queue in wanted if not set(self._desk.consumers(queue)) - {own.get(queue)}}
+            gone = [own.pop(queue) for queue in list(own) if queue not in wanted]
             new = [
-                Subscription(queue, self._run, concurrency=self._concurrency)
-                for queue in wanted
-                if queue not in self._consumers
+                Subscription(queue, self._run, concurrency=self._concurrency) for queue in wanted if queue not in own
             ]
-            self._consumers |= {subscription.queue: subscription for subscription in new}
+            own |= {subscription.queue: subscription for subscription in new}
+            left = [asking for asking in self._entries.values() if asking.queue not in own]
         for subscription in gone:
             self._desk.unsubscribe(subscription)
         for subscription in new:
             self._desk.subscribe(subscription)
+        for asking in left:
+            if self._take_back(asking):
+                asking.tell(self._unconsumed(asking.queue))
+
+    def _unconsumed(self, queue: str) -> Outcome:
+        if not self._open:
+            return results.deferred("shutting_down", "the router stops", STOPPED)
+        return results.deferred("no_consumer", f"no command goes through {queue} now", BUSY)
 
     def _run(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -205,6 +216,9 @@ class QueueProtocol:
             envelope = codec.decode(delivery.frame)
         except EnvelopeError as error:
             delivery.fail(str(error), final=True)
+            return
+        if self._handlers.find(envelope.type, self.name) is None:
+            delivery.nack(UNHANDLED, spent=False, error="nobody here handles this type")
             return
         ticket = Ticket(envelope, delivery.frame, delivery.attempt, 0, 0, 0)
         self._executor.start(ticket, partial(end, delivery), self.name)
@@ -274,7 +288,7 @@ class QueueProtocol:
             self._named_queues().tell(message)
         except MailboxFull:
             return results.deferred("busy", "the named queues have too much to do", BUSY)
-        except Undelivered:
+        except RuntimeFault:
             return results.deferred("shutting_down", "the named queues are stopped", STOPPED)
         return None
 
@@ -314,10 +328,11 @@ class QueueProtocol:
 class _Asking:
     """An attempt on its way through a queue."""
 
-    __slots__ = ("deadline", "delivery", "entry", "ticket", "waiters")
+    __slots__ = ("deadline", "delivery", "entry", "queue", "ticket", "waiters")
 
     def __init__(self, ticket: Ticket, done: Done, deadline: int) -> None:
         self.ticket = ticket
+        self.queue = ticket.envelope.queue
         self.waiters: list[Done] = [done]
         self.deadline = deadline
         self.entry = ""

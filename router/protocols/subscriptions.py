@@ -13,7 +13,7 @@ from actors.tables.deliveries import Delivery, Desk, Subscription
 from router.errors import RouterError
 from router.protocols import results
 from router.protocols.calling import cannot_take, is_async
-from router.protocols.queue import end
+from router.protocols.queue import MARK, end
 from router.protocols.workshop import Run, Workshop
 
 logger = logging.getLogger("router.protocols.queue")
@@ -108,7 +108,10 @@ class Subscriptions:
 
         def run(deliveries: Sequence[Delivery]) -> None:
             for delivery in deliveries:
-                self._start(_DeliveryRun(delivery, terms))
+                if delivery.id.startswith(MARK):
+                    delivery.discard()  # a command's attempt, from before there were subscribers: taken back already
+                else:
+                    self._start(_DeliveryRun(delivery, terms))
 
         try:
             subscription = Subscription(queue, run, batch_size=batch_size, concurrency=concurrency)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Condition
 from typing import Any
 
 from actors.errors import StoreError, StoreUnavailable
@@ -16,6 +17,7 @@ class Disk:
         self.store = store
         self.full = False
         self.calls = 0
+        self.changed = Condition()  #: notified after every slice
 
 
 class StoreKeeper(Actor):
@@ -45,3 +47,5 @@ class StoreKeeper(Actor):
             answers = [error] * len(calls)
         for call, answer in zip(calls, answers, strict=True):
             call.reply(answer)
+        with self._disk.changed:
+            self._disk.changed.notify_all()

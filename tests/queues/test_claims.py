@@ -194,7 +194,7 @@ def test_a_cancelled_consumer_gets_nothing_more_and_may_end_what_it_has(build: B
     house.advance(3)
     assert consumer.seen == ["a"]
     assert house.stats().waiting == 1
-    assert not house.desk.consumed("jobs")
+    assert house.desk.consumers("jobs") == []
 
 
 def test_what_was_claimed_for_a_consumer_that_left_meanwhile_goes_back_uncharged(build: Build) -> None:
