@@ -13,7 +13,6 @@ import typer
 from router.cli.client import Client, Refusal, Unreachable
 from router.cli.output import fail, needs_extra
 from router.cli.serve import run_daemon
-from router.settings import Settings
 
 PORT = 8_600
 #: quicker than the defaults, so that nobody has to wait for a demonstration of patience
@@ -31,6 +30,7 @@ def run_demo(
         from router.http.daemon import Daemon
         from router.logs import configure
         from router.router import Router
+        from router.settings import Settings
     except ModuleNotFoundError as error:
         needs_extra(error)
 
@@ -67,7 +67,7 @@ def run_demo(
                 typer.echo(f"The daemon goes on at {daemon.url}/docs until Ctrl-C.")
 
         def ready() -> None:
-            typer.echo(f"guild-router listens on {daemon.url}, store {settings.store}")
+            typer.echo(f"guild-router listens on {daemon.url} with {settings.store}")
             threading.Thread(target=talk, name="conversation", daemon=True).start()
 
         try:

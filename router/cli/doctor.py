@@ -14,7 +14,6 @@ import typer
 from router.cli.client import DEFAULT_URL, Client, Refusal, TokenOption, Unreachable, UrlOption
 from router.cli.output import JsonOption, show_json, show_table
 from router.errors import RouterError
-from router.settings import Settings
 
 WAL_BUG_FIXED = (3, 51, 3)  #: older ones may corrupt a WAL that two connections write; we use one
 
@@ -69,6 +68,8 @@ def _extras() -> Finding:
 
 
 def _settings(config: Path | None) -> Finding:
+    from router.settings import Settings
+
     try:
         settings = Settings.load(config)
     except RouterError as error:

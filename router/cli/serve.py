@@ -13,7 +13,6 @@ import typer
 
 from router.cli.output import fail, needs_extra
 from router.errors import RouterError
-from router.settings import Settings
 
 if TYPE_CHECKING:
     from router.http.daemon import Daemon
@@ -53,6 +52,7 @@ def build(app: str, config: Path | None, given: dict[str, Any]) -> Daemon:
         from router.http.daemon import Daemon
         from router.logs import configure
         from router.router import Router
+        from router.settings import Settings
     except ModuleNotFoundError as error:
         needs_extra(error)
     router = load_router(app) if app else None

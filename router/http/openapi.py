@@ -60,7 +60,7 @@ def _one_of(body: str, components: dict[str, Any], choice: Mapping[str, type[Mes
 
 def _lifted(schema: dict[str, Any]) -> dict[str, Any]:
     # A payload's own definitions move up to the components, where references can find them.
-    found = schema.pop("$defs", {})
+    found: dict[str, Any] = schema.pop("$defs", {})
     _point(schema)
     for definition in found.values():
         _point(definition)

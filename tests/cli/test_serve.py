@@ -9,8 +9,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from router.cli.client import Refusal
+from router.cli.main import app
 from tests.cli.processes import running
 
 BOT = """
@@ -35,6 +37,7 @@ def kick(command, ctx):
     with open("effects", "a") as file:
         file.write(f"kick {command.user_id}\\n")
 """
+terminal = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"})
 GUILD, MODERATOR, USER = "81384788765712384", "53908232506183680", "175928847299117063"
 
 
@@ -158,8 +161,8 @@ def test_send_and_the_others_talk_to_a_daemon(folder: Path) -> None:
         client = daemon.listening()
 
         def ask(*arguments: str) -> tuple[int, str]:
-            with running(*arguments, "--url", daemon.url, cwd=folder) as process:
-                return process.ended(), "".join(process.lines)
+            result = terminal.invoke(app, [*arguments, "--url", daemon.url])
+            return result.exit_code, result.output
 
         data = json.dumps({"userId": USER, "moderatorId": MODERATOR, "reason": "spam"})
         status, output = ask("send", "BAN_USER", "--guild", GUILD, "--data", data, "--wait", "--json")
@@ -197,9 +200,9 @@ def test_waiting_for_a_command_that_fails_or_takes_too_long_is_status_1(folder: 
         daemon.listening()
         data = json.dumps({"userId": USER, "moderatorId": MODERATOR, "reason": "pipe"})
         arguments = ("send", "KICK_USER", "--guild", GUILD, "--data", data, "--wait", "--timeout", "0.2")
-        with running(*arguments, "--url", daemon.url, cwd=folder) as process:
-            assert process.ended() == 1
-            assert "not ended in 0.2 s" in "".join(process.lines)
+        result = terminal.invoke(app, [*arguments, "--url", daemon.url])
+        assert result.exit_code == 1
+        assert "not ended in 0.2 s" in result.stderr
         (folder / "pipe").write_text("go on")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from actors.errors import StoreUnavailable
 from router.router import Router
-from tests.http.daemons import GUILD, MODERATOR, OTHER, Served, ban, serve
+from tests.http.daemons import GUILD, MODERATOR, OTHER, PATIENCE, Served, ban, serve
 
 QUICK = {"attempts": 2, "backoff_ms": 1}
 
@@ -160,6 +161,28 @@ def test_the_demo_fills_the_queues(served: Served) -> None:
 def test_a_bad_queue_name_is_refused(served: Served, queue: str) -> None:
     assert served.client.get(f"/api/queue/size/{queue}").status_code == 422
     assert served.client.post(f"/api/queue/pause/{queue}").status_code == 422
+
+
+# ------------------------------------------------------------------------ events
+
+
+def test_an_event_reaches_those_who_subscribed_to_its_queue(served: Served) -> None:
+    seen: queue.Queue[str] = queue.Queue()
+    cancel = served.router.subscribe("status_updates", lambda message: seen.put(message.status))
+    try:
+        body = {"type": "STATUS_UPDATE", "data": {"status": "thinking"}}
+        answer = served.client.post("/api/events", json=body, headers={"X-Request-Id": "event-1"})
+        assert answer.status_code == 202
+        assert answer.json()["requestId"] == "event-1"
+        assert seen.get(timeout=PATIENCE) == "thinking"
+    finally:
+        cancel.cancel()
+
+
+def test_a_command_is_no_event(served: Served) -> None:
+    body = {"type": "BAN_USER", "guildId": GUILD, "userId": MODERATOR, "data": ban()}
+    answer = served.client.post("/api/events", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "wrong_kind")
 
 
 # ------------------------------------------------------------------------ dead letters
