@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from actors.ports import Queues
 from router.stores.memory_messages import MemoryMessages
 from router.stores.memory_queues import MemoryQueues
 from router.stores.retention import Retention
@@ -11,7 +10,7 @@ MEMORY_RETENTION = Retention(audit_rows=20_000)
 """A settled envelope takes about 1.5 KiB of memory."""
 
 
-class MemoryStore(MemoryMessages, MemoryQueues, Queues):
+class MemoryStore(MemoryMessages, MemoryQueues):
     """``Store`` and ``Queues`` on dictionaries.
 
     What settled within its operation's window is remembered beyond ``retention``, up to ``remembered`` envelopes.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
-from actors.ports import Claim, Entry, Nack, QueueStats
+from actors.ports import Claim, Entry, Nack, Queues, QueueStats
 from router.stores.retention import Retention
 from router.stores.tally import Tally
 
@@ -70,7 +70,7 @@ class Drawers:
         heappush(self.expiring, (item.expires_at, item.number, item))
 
 
-class MemoryQueues:
+class MemoryQueues(Queues):
     """Named queues, for as long as the process lives."""
 
     _retention: Retention

@@ -16,7 +16,6 @@ from actors.ports import (
     AuditLine,
     DeadFilter,
     Note,
-    Queues,
     Replay,
     Result,
     Settle,
@@ -39,7 +38,11 @@ ARCHIVE_CHUNK = 500
 """Settled rows that leave memory in one step when there are too many of them."""
 
 
-class SqliteStore(SqliteQueues, Queues):
+PATIENCE = 600_000
+"""Ms a settled row is kept in memory for its window."""
+
+
+class SqliteStore(SqliteQueues):
     """``Store`` and ``Queues`` in one file.
 
     ``synchronous`` is ``FULL`` (what was accepted survives a power cut) or ``NORMAL`` (it survives the process, and a
@@ -216,14 +219,14 @@ class SqliteStore(SqliteQueues, Queues):
             self._live_bytes += cost(row)
 
     def _retire(self, now: int, limit: int, *, crowded: bool) -> int:
-        """Move up to ``limit`` settled rows, oldest first, out of memory; only those past their windows unless there
-        are too many."""
+        """Move up to ``limit`` settled rows, oldest first, out of memory; only those past their windows, as far as
+        these are of the usual length, unless there are too many."""
         rows: list[Row] = []
         holding: list[Row] = []
         while self._endings and len(rows) < limit:
             row, ending, at = self._endings[0]
             current = row.ending == ending and bool(row.status)
-            if current and not crowded and at + row.window > now:
+            if current and not crowded and at + min(row.window, PATIENCE) > now:
                 break
             self._endings.popleft()
             if not current:
