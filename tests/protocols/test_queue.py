@@ -386,7 +386,7 @@ def test_priority_decides_who_is_executed_first(rig: Rig) -> None:
 
 def test_many_senders_and_a_crashing_actor_lose_and_repeat_nothing(rig: Rig) -> None:
     rig.handlers.handler(SendMessage)(rig.note)
-    bench = rig.bench()
+    bench = rig.bench(timeout_ms=600_000)  # the clock below runs faster than the threads
     sinks = [Outcomes() for _ in range(120)]
     tickets = [ticket(bench, say(str(number))) for number in range(120)]
 
@@ -407,5 +407,5 @@ def test_many_senders_and_a_crashing_actor_lose_and_repeat_nothing(rig: Rig) -> 
         if all(sink.all for sink in sinks):
             break
         bench.advance(0.2)
-    assert [sink.one.verdict for sink in sinks] == [Verdict.APPLIED] * 120
+    assert [sink.one.fault for sink in sinks if sink.one.verdict is not Verdict.APPLIED] == []
     assert sorted(rig.calls) == sorted(its.envelope.id for its in tickets)
