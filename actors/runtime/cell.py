@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorStopped
 from actors.runtime.incarnation import Ask, Incarnation, Stop, Timed
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.ref import Ref
+from actors.runtime.spec import ChildSpec, SupervisorSpec
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.dispatch import Dispatcher
     from actors.runtime.runtime import Runtime
-    from actors.runtime.spec import ChildSpec, SupervisorSpec
 
 logger = logging.getLogger("actors.runtime")
 
@@ -133,6 +134,10 @@ class Cell:
     def forget(self) -> None:
         """It is gone from the tree: a ref somebody keeps may not keep the factory's arguments and the actor alive."""
         self.factory = _gone
+        if isinstance(self.spec, ChildSpec):
+            self.spec = replace(self.spec, start=_gone)
+        else:
+            self.spec = replace(self.spec, children=())
         if self.incarnation is not None:
             self.incarnation.actor = None
 

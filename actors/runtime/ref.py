@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 import pykka
 
 from actors.runtime import fence
+from actors.runtime.errors import ActorStopped
 from actors.runtime.incarnation import Ask
 from actors.runtime.promise import Promise
 
@@ -79,6 +80,8 @@ class Ref:
         Waits up to 5 s for an actor that is just starting. Raises ``ActorStopped``.
         """
         incarnation = self._cell.incarnation
+        if not self.alive():
+            raise ActorStopped(self.name)
         if incarnation is None or incarnation.actor is None:
             self.ask(pykka.messages.ProxyGetAttr(attr_path=("me",)), PROXY_PATIENCE)
         return pykka.ActorProxy(actor_ref=self)  # type: ignore[arg-type] # it quacks: is_alive, _actor_weakref, ask, tell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -43,6 +44,15 @@ class Journal:
             arrived = self._changed.wait_for(lambda: sum(line[0] == kind for line in self._lines) >= count, CAP)
         assert arrived, f"waited for {count} x {kind}; there is {self._lines}"
         return self.lines(kind)
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait for what no event tells of, such as the end of a foreign thread."""
+    deadline = time.monotonic() + CAP
+    pause = threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        pause.wait(0.002)
 
 
 class Boom(Exception):

@@ -95,6 +95,29 @@ def test_the_owner_is_woken_once_per_sleep() -> None:
     assert owner.woken == 1
 
 
+def test_the_owner_is_woken_under_the_lock_so_that_no_wake_up_reaches_a_successor() -> None:
+    others: list[bool] = []
+
+    class Owner:
+        def ready(self) -> None:
+            prober = threading.Thread(target=lambda: others.append(box.lock.acquire(blocking=False)))
+            prober.start()
+            prober.join(CAP)
+
+    box = Mailbox(9, "box", Owner())
+    for put in (lambda: box.put(1), lambda: box.put_many([1]), lambda: box.put_urgent(1)):
+        box.scheduled = False
+        put()
+    assert others == [False, False, False]
+
+
+def test_a_second_thread_does_not_enter_an_actor_that_runs(stepped: Runtime, journal: Journal) -> None:
+    ref = start(stepped, lambda: Script("one", journal))
+    ref.tell("waits")
+    assert ref.ask(("call", lambda child: child._incarnation.run_slice())) == 0
+    assert [line[2] for line in journal.lines("handled")] == ["waits"]
+
+
 def test_what_racing_senders_had_accepted_is_handled_or_handed_over_when_the_box_closes() -> None:
     for _ in range(50):
         box = Mailbox(10_000)
