@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from examples.diet_game.messages import (
@@ -63,3 +66,16 @@ def test_bad_events_are_refused() -> None:
     for wrong in ({"calories": -1}, {"meal": "brunch"}, {"protein": float("nan")}, {"eatenAt": "yesterday"}):
         with pytest.raises(InvalidMessage):
             MealLogged.from_wire({"data": {"userId": "u", "meal": "lunch", "calories": 1, "eatenAt": NOW} | wrong})
+
+
+def test_the_game_plays_a_first_day_over_a_router_of_its_own() -> None:
+    day = subprocess.run(
+        [sys.executable, "-m", "examples.diet_game"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert day.returncode == 0, day.stderr
+    lines = day.stdout.splitlines()
+    shown = {"user_123: Welcome to the diet game", "user_123: First meal logged", "user_123: Level 2"}
+    assert shown <= set(lines)
+    # The hiccup of the push service cost an attempt and no message.
+    assert "gamification_events: 1 done, 0 waiting" in lines
+    assert "achievement_updates: 1 done, 0 waiting" in lines
