@@ -24,6 +24,7 @@ def scene(tmp_path: Path, nursery: Nursery) -> Iterator[Scene]:
     """A fresh store; when the test fails, what the lives printed is shown."""
     start = nursery.log.stat().st_size
     yield Scene(tmp_path, nursery)
+    nursery.clear()
     with nursery.log.open("rb") as log:
         log.seek(start)
         print(log.read().decode(errors="replace")[-20_000:])

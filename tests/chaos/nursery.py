@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -90,6 +91,7 @@ class Nursery:
     def __init__(self, log: Path, preload: str, environment: dict[str, str] | None = None) -> None:
         self.log = log
         self._log = log.open("ab")
+        self._last: Life | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.nursery", preload],
             stdin=subprocess.PIPE,
@@ -109,10 +111,18 @@ class Nursery:
         pid = self._process.stdout.readline()
         if not pid:
             raise RuntimeError(f"the nursery died; see {self._log.name}")
-        return Life(int(pid), self._process.stdout)
+        self._last = Life(int(pid), self._process.stdout)
+        return self._last
+
+    def clear(self) -> None:
+        """Kill the child that runs, if one does."""
+        if self._last is not None:
+            self._last.signal(signal.SIGKILL)
+            self._last.wait(10)
 
     def close(self) -> None:
-        """No more children."""
+        """No more children; one that still runs, because its test failed, is killed."""
+        self.clear()
         with self._process:
             assert self._process.stdin is not None
             self._process.stdin.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.load import HOLD, Order
+from tests.chaos.nursery import Life
 from tests.chaos.run import Scene
 from tests.history.events import Begin, Effect, End, Event, Final, Ok, Repeat
 
@@ -23,12 +23,12 @@ def order(key: str, kind: str = "CHAOS_STEP", subject: str = "ann", **fields: An
     return Order(kind, "guild-1", subject, key, **fields)
 
 
-def wait_for(scene: Scene, seen: Callable[[list[Event]], bool], timeout: float = 30) -> None:
-    """Until the history holds it."""
-    pause, end = threading.Event(), time.monotonic() + timeout
+def wait_for(scene: Scene, life: Life, seen: Callable[[list[Event]], bool], timeout: float = 30) -> None:
+    """Until the history of a life that runs holds it."""
+    end = time.monotonic() + timeout
     while not seen(scene.events()):
         assert time.monotonic() < end, f"not seen in {timeout} s"
-        pause.wait(0.02)
+        assert not life.ended(within=0.02), f"{scene.name} ended by itself"
 
 
 def count(events: list[Event], kind: type[Event], **fields: object) -> int:
@@ -61,7 +61,7 @@ def finish(scene: Scene) -> None:
 
 def test_q1_acknowledged_and_killed_before_handling_is_handled_once_after_the_restart(scene: Scene) -> None:
     life = scene.start("script", orders=orders(order("first", before=HOLD), order("second")))
-    wait_for(scene, lambda events: count(events, Ok) == 2)
+    wait_for(scene, life, lambda events: count(events, Ok) == 2)
     scene.kill(life)
     finish(scene)
     assert count(scene.events(), Effect, key="second") == 1
@@ -69,7 +69,7 @@ def test_q1_acknowledged_and_killed_before_handling_is_handled_once_after_the_re
 
 def test_q2_killed_inside_the_handler_it_runs_again_first_and_as_the_second_attempt(scene: Scene) -> None:
     life = scene.start("script", orders=orders(order("m1", before=HOLD), order("m2"), order("m3")))
-    wait_for(scene, lambda events: count(events, Ok) == 3 and count(events, Begin) == 1)
+    wait_for(scene, life, lambda events: count(events, Ok) == 3 and count(events, Begin) == 1)
     scene.kill(life)
     finish(scene)
     assert begins(scene) == [("m1", 1), ("m1", 2), ("m2", 1), ("m3", 1)]
@@ -77,7 +77,7 @@ def test_q2_killed_inside_the_handler_it_runs_again_first_and_as_the_second_atte
 
 def test_q3_killed_between_effect_and_done_the_effect_stays_single(scene: Scene) -> None:
     life = scene.start("script", orders=orders(order("m1", after=HOLD)))
-    wait_for(scene, lambda events: count(events, Effect) == 1)
+    wait_for(scene, life, lambda events: count(events, Effect) == 1)
     scene.kill(life)
     finish(scene)
     assert begins(scene) == [("m1", 1), ("m1", 2)]
@@ -87,7 +87,7 @@ def test_q3_killed_between_effect_and_done_the_effect_stays_single(scene: Scene)
 
 def test_q3_what_must_not_be_repeated_is_not_and_its_sender_is_told_that_nobody_knows(scene: Scene) -> None:
     life = scene.start("script", orders=orders(order("m1", "CHAOS_STRIKE", after=HOLD), order("m2", "CHAOS_STRIKE")))
-    wait_for(scene, lambda events: count(events, Effect) == 1 and count(events, Ok) == 2)
+    wait_for(scene, life, lambda events: count(events, Effect) == 1 and count(events, Ok) == 2)
     scene.kill(life)
     finish(scene)
     assert begins(scene) == [("m1", 1), ("m2", 1)]
@@ -96,7 +96,7 @@ def test_q3_what_must_not_be_repeated_is_not_and_its_sender_is_told_that_nobody_
 
 def test_q6_attempts_are_counted_over_a_restart_and_the_next_message_proceeds(scene: Scene) -> None:
     life = scene.start("script", orders=orders(order("m1", "CHAOS_HOPELESS"), order("m2")))
-    wait_for(scene, lambda events: count(events, End, outcome="failed") == 2)
+    wait_for(scene, life, lambda events: count(events, End, outcome="failed") == 2)
     scene.kill(life)
     finish(scene)
     assert begins(scene) == [("m1", 1), ("m1", 2), ("m1", 3), ("m2", 1)]
@@ -111,7 +111,7 @@ def test_q7_a_message_that_ends_the_process_each_time_is_dead_lettered_and_its_g
         assert life.wait(30) == 3
         scene.note("kill")
         life = scene.start("script", orders=[])
-    wait_for(scene, lambda events: count(events, Effect, key="m2") == 1)
+    wait_for(scene, life, lambda events: count(events, Effect, key="m2") == 1)
     scene.kill(life)
     finish(scene)
     assert [start for start in begins(scene) if start[0] != "m0"] == [("m1", 1), ("m1", 2), ("m1", 3), ("m2", 1)]
@@ -122,7 +122,7 @@ def test_q7_a_message_that_ends_the_process_each_time_is_dead_lettered_and_its_g
 def test_q8_a_kill_charges_only_what_had_begun(scene: Scene) -> None:
     names = [f"m{number}" for number in range(10)]
     life = scene.start("script", orders=orders(order("m0", before=HOLD), *(order(name) for name in names[1:])))
-    wait_for(scene, lambda events: count(events, Ok) == 10 and count(events, Begin) == 1)
+    wait_for(scene, life, lambda events: count(events, Ok) == 10 and count(events, Begin) == 1)
     scene.kill(life)
     finish(scene)
     assert begins(scene) == [("m0", 1), ("m0", 2), *((name, 1) for name in names[1:])]

@@ -33,6 +33,7 @@ class Invoke(Line):
     subject: str
     probe: bool = False  #: sent after the faults, to see whether the guild still works
     delayed: bool = False  #: enters its lane later, so acceptance says nothing of its order
+    note: str = ""  #: for the client itself, such as what it needs to send it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
