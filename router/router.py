@@ -419,9 +419,9 @@ def seal_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name in _RENAMED:
             known[_RENAMED[name]] = value
         elif name == "delay":
-            known["delay_ms"] = int(value * 1000)
+            known["delay_ms"] = round(value * 1000)
         elif name == "expires_in":
-            known["expires_in_ms"] = int(value * 1000)
+            known["expires_in_ms"] = round(value * 1000)
         elif name == "at":
             known["at"] = value if isinstance(value, int) else int(value.timestamp() * 1000)
         else:

@@ -210,14 +210,6 @@ class Settings(BaseModel):
             facts = replace(facts, window=self.queue_history_ttl)
         return over_facts(facts, self.queues.get(facts.queue), self.types.get(facts.type))
 
-    def sending(self, type_: str) -> dict[str, Any]:
-        """What a command of this type is sent with where its sender says nothing: options of ``seal``."""
-        kind = self.types.get(type_)
-        if kind is None:
-            return {}
-        given = {"priority": kind.priority, "expires_in_ms": kind.expires_ms, "protocols": kind.protocols}
-        return {name: value for name, value in given.items() if value is not None}
-
     def breakers(self) -> BreakerSettings:
         """When a protocol is given a rest."""
         return BreakerSettings(

@@ -132,7 +132,7 @@ class Conversation:
         self._say("   -> the voice server is repaired")
         _, replayed = self._post("/api/dead-letters/replay", {"ids": [job]})
         self._check(replayed["replayed"] == [job], "replayed under its old id")
-        self._wait(lambda: self._state(job)["result"]["status"] == "ok", "status ok")
+        self._wait(lambda: (self._state(job)["result"] or {}).get("status") == "ok", "status ok")
         played = self._ledger.read("play")
         self._check(len(played) == 1, f"the ledger has {len(played)} track played")
 

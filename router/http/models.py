@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from router.response import Response
 
 Ms = Annotated[int, Field(ge=0, le=366 * 86_400_000)]
+Span = Annotated[int, Field(ge=1, le=366 * 86_400_000)]
 Instant = Annotated[int, Field(ge=0, le=253_402_300_799_999)]  # the last millisecond of the year 9999
 Text = Annotated[str, Field(max_length=128)]
 Priority = Annotated[int, Field(ge=1, le=10)] | Literal["critical", "high", "normal", "low"]
@@ -49,7 +50,9 @@ class MessageBody(Given):
     priority: Priority | None = Field(default=None, description="1 to 10, or critical 10, high 8, normal 5, low 2")
     delay_ms: Ms | None = Field(default=None, description="enters its lane so much later")
     at: Instant | None = Field(default=None, description="enters its lane then")
-    ttl_ms: Ms | None = Field(default=None, description="not started after so long: expired")
+    ttl_ms: Span | None = Field(
+        default=None, description="not started after so long: expired"
+    )
     timestamp: Instant | None = Field(default=None, description="when it was made, by the sender's clock")
     correlation_id: Text | None = None
     reply_to: Text | None = None

@@ -32,9 +32,9 @@ def options_of(body: MessageBody, request: Request) -> dict[str, Any]:
     """The options of ``Router.send`` that a body and its request's headers ask for."""
     options: dict[str, Any] = {
         "priority": body.priority,
-        "delay": body.delay_ms,
+        "delay": None if body.delay_ms is None else body.delay_ms / 1_000,
         "at": body.at,
-        "expires_in": body.ttl_ms,
+        "expires_in": None if body.ttl_ms is None else body.ttl_ms / 1_000,
         "correlation_id": body.correlation_id,
         "reply_to": body.reply_to,
         "idempotency_key": _idempotency_key(body, request),
@@ -51,7 +51,7 @@ def options_of(body: MessageBody, request: Request) -> dict[str, Any]:
             "sender": body.sender_id,
             "sender_sequence": body.sender_sequence,
         }
-    return {name: value for name, value in options.items() if value is not None and value not in ({}, False)}
+    return {name: value for name, value in options.items() if value is not None and value is not False and value != {}}
 
 
 def _idempotency_key(body: MessageBody, request: Request) -> str | None:

@@ -170,6 +170,7 @@ def test_snake_case_is_accepted(served: Served) -> None:
         ({"priority": "urgent"}, "priority"),
         ({"delayMs": -1}, "delayMs"),
         ({"ttlMs": "soon"}, "ttlMs"),
+        ({"ttlMs": 0}, "ttlMs"),
         ({"colour": "red"}, "colour"),
         ({"protocols": ["pigeon"]}, "protocols"),
         ({"headers": {"a": 1}}, "headers"),
@@ -204,8 +205,9 @@ def test_a_body_that_is_no_command_is_refused(served: Served, body: bytes) -> No
 
 
 def test_a_clock_that_is_far_off_is_refused(served: Served) -> None:
-    answer = served.send(timestamp=1)
-    assert (answer.status_code, answer.json()["code"]) == (422, "clock_skew")
+    for timestamp in (0, 1, 253_402_300_799_999):
+        answer = served.send(timestamp=timestamp)
+        assert (answer.status_code, answer.json()["code"]) == (422, "clock_skew")
 
 
 def test_a_delayed_command_can_be_taken_back(served: Served, world: World) -> None:

@@ -331,8 +331,7 @@ def test_settings_of_a_queue_and_then_of_a_type_change_the_facts(tmp_path: Path)
 
 def test_what_a_type_is_sent_with_by_default(tmp_path: Path) -> None:
     settings = load(config=toml(tmp_path, "[types.A]\npriority = 9\nexpires_ms = 5\nprotocols = ['direct']"))
-    assert settings.sending("A") == {"priority": 9, "expires_in_ms": 5, "protocols": ("direct",)}
-    assert settings.sending("B") == {}
+    assert settings.types["A"].sealing() == {"priority": 9, "expires_in_ms": 5, "protocols": ("direct",)}
 
 
 def test_the_history_ttl_is_the_window_of_types_that_choose_none() -> None:
