@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from actors.envelope import Envelope
 
-
 NOTHING_CAME_OF_IT = frozenset({"rejected", "failed", "expired", "superseded", "annihilated", "cancelled"})
 """Final statuses without an effect: the next one like it is a new wish, unless an idempotency key ties them."""
 
