@@ -108,18 +108,18 @@ def last_words(recorder: Recorder, router: Router, door: RouterDoor, timeout: fl
         order = Order("CHAOS_STEP", guild, "probe", f"probe-{recorder.by}-{guild}")
         call(recorder, door, order, f"probe-{recorder.by}-{guild}", probe=True)
     wait_until(lambda: _unsettled(router) == 0, timeout, lambda: f"{_unsettled(router)} probes are left")
-    stats = router.queues.stats().values()
+    figures = router.metrics()
     recorder.record(
         Rest,
         source="router",
         counts={
-            "dead": sum(line.dead for line in stats),
-            "done": sum(line.completed for line in stats),
-            "queued": sum(line.waiting for line in stats),
-            "running": sum(line.processing for line in stats),
+            "dead": figures["deadLetterMessages"],
+            "queued": figures["backlog"],
+            "running": figures["running"],
         },
     )
 
 
 def _unsettled(router: Router) -> int:
-    return sum(line.waiting + line.processing for line in router.queues.stats().values())
+    # Of commands. Entries that a killed process had claimed in a named queue lapse later; nobody executes them.
+    return int(router.metrics()["backlog"])

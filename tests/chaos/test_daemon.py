@@ -56,7 +56,7 @@ class Clients:
 
 
 def unsettled(daemon: Daemon) -> int:
-    return sum(line["waiting"] + line["active"] for line in daemon.get("/api/queue/status")["queues"])
+    return int(daemon.get("/api/metrics")["backlog"])
 
 
 @pytest.mark.timeout(600)
@@ -109,8 +109,6 @@ def come_to_rest(daemon: Daemon, recorder: Recorder) -> None:
     for guild in sorted({event.guild for event in read(recorder.folder) if isinstance(event, Invoke)}):
         call(recorder, door, Order("CHAOS_STEP", guild, "probe", f"probe-{guild}"), f"probe-{guild}", probe=True)
     wait_until(lambda: unsettled(daemon) == 0, 60, lambda: f"{unsettled(daemon)} probes are left")
-    queues = daemon.get("/api/queue/status")["queues"]
-    counts = {"done": "completed", "dead": "dead", "queued": "waiting", "running": "active"}
-    recorder.record(
-        Rest, source="http", counts={name: sum(line[field] for line in queues) for name, field in counts.items()}
-    )
+    figures = daemon.get("/api/metrics")
+    counts = {"dead": figures["deadLetterMessages"], "queued": figures["backlog"], "running": figures["running"]}
+    recorder.record(Rest, source="http", counts=counts)
