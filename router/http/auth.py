@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Final
@@ -74,10 +74,10 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def allowed(*roles: Role, everywhere: bool = False) -> Callable[[Request], Caller]:
+def allowed(*roles: Role, everywhere: bool = False) -> Callable[[Request], Awaitable[Caller]]:
     """A dependency: the caller, if it has one of the roles, and with ``everywhere`` is not limited to guilds."""
 
-    def check(request: Request) -> Caller:
+    async def check(request: Request) -> Caller:  # async, or FastAPI would run it on a thread
         caller = caller_of(request)
         if caller.role not in roles:
             raise HttpProblem(403, "role", f"This needs the role {' or '.join(roles)}.", retryable=False)

@@ -50,9 +50,7 @@ class MessageBody(Given):
     priority: Priority | None = Field(default=None, description="1 to 10, or critical 10, high 8, normal 5, low 2")
     delay_ms: Ms | None = Field(default=None, description="enters its lane so much later")
     at: Instant | None = Field(default=None, description="enters its lane then")
-    ttl_ms: Span | None = Field(
-        default=None, description="not started after so long: expired"
-    )
+    ttl_ms: Span | None = Field(default=None, description="not started after so long: expired")
     timestamp: Instant | None = Field(default=None, description="when it was made, by the sender's clock")
     correlation_id: Text | None = None
     reply_to: Text | None = None
