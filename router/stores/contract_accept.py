@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from actors.policy.operations import NOTHING_CAME_OF_IT
 from actors.ports import Accepted, Begin, Bury, DeadFilter, Defer, Duplicate, Enter, KeyReused, Replay
 from router.stores.contract_base import NOW, WINDOW, Contract, accept, accepted, done, envelope, settle
 
@@ -88,14 +89,28 @@ class AcceptContract(Contract):
         assert store.get("b") is None
         assert len(store.pending()) == 1
 
-    def test_failed_and_dead_operations_answer_duplicates_too(self) -> None:
+    def test_dead_and_doubtful_operations_answer_duplicates(self) -> None:
         store = self.opened()
         accepted(store, accept("a", key=KEY), accept("b", key=b"2" * 16))
-        store.write([settle("a", status="failed", applied=False), Bury("b", "tried", b"dead b", b"", 3)], NOW)
+        store.write([settle("a", status="in_doubt", applied=False), Bury("b", "tried", b"dead b", b"", 3)], NOW)
         assert store.write([accept("c", key=KEY)], NOW) == [Duplicate("c", "a", 1, b"answer of a")]
         assert store.write([accept("d", key=b"2" * 16)], NOW) == [Duplicate("d", "b", 2, b"dead b")]
         assert store.purge_dead(DeadFilter(), 10) == 1
         assert store.write([accept("e", key=b"2" * 16)], NOW + 1) == [Duplicate("e", "b", 2, b"dead b")]
+
+    def test_an_operation_nothing_came_of_may_be_wished_for_again(self) -> None:
+        store = self.opened()
+        for number, status in enumerate(sorted(NOTHING_CAME_OF_IT)):
+            (result,) = accepted(store, accept(f"a{number}", key=KEY))
+            assert store.write([settle(result.id, status=status, applied=False)], NOW) == [True]
+        accepted(store, accept("b", key=KEY))
+
+    def test_an_idempotency_key_answers_also_when_nothing_came_of_it(self) -> None:
+        store = self.opened()
+        accepted(store, accept("a", key=KEY, idempotency_key="once"))
+        store.write([settle("a", status="rejected", applied=False)], NOW)
+        again = accept("b", key=KEY, idempotency_key="once")
+        assert store.write([again], NOW) == [Duplicate("b", "a", 1, b"answer of a")]
 
     def test_an_idempotency_key_with_another_payload_is_refused(self) -> None:
         store = self.opened()

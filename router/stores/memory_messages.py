@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush, merge
 from itertools import chain, islice
-from typing import TypeVar
 
 from actors.errors import StoreUnavailable
-from actors.ports import AuditFilter, AuditLine, DeadFilter, DeadLetter, Record, Result, Stats, Store, Stored, Write
+from actors.ports import (
+    AuditFilter,
+    AuditLine,
+    DeadFilter,
+    DeadLetter,
+    Note,
+    Record,
+    Result,
+    Stats,
+    Store,
+    Stored,
+    Write,
+)
 from router.stores.memory_shelf import MemoryShelf, ended_line
 from router.stores.retention import Retention
 from router.stores.row import Row
-
-T = TypeVar("T")
 
 logger = logging.getLogger("guild_router.store")
 
@@ -93,8 +102,8 @@ class MemoryMessages(MemoryShelf, Store):
             yield (at, ending), line
 
     def _noted_lines(self) -> Iterator[tuple[tuple[int, int], AuditLine]]:
-        places = sorted(((note.at, line), note) for note, line in self._notes.items())
-        for place, note in reversed(places):
+        for note in self._noted.backward():
+            place = (note.at, self._notes[note])
             yield place, AuditLine(note.at, note.kind, note.id, note.guild, note.user, "", note.detail)
 
     def stats(self) -> Mapping[str, Stats]:
@@ -163,9 +172,13 @@ class MemoryMessages(MemoryShelf, Store):
     def _sweep_notes(self, now: int, limit: int) -> int:
         edge = self._retention.audit_edge(now)
         over = len(self._notes) - self._retention.audit_rows
-        gone = _leading(self._notes, lambda n, note: n < over or note.at <= edge, limit)
+        gone: list[Note] = []
+        for note in islice(self._noted.after(), limit):
+            if len(gone) >= over and note.at > edge:
+                break
+            gone.append(note)
         for note in gone:
-            del self._notes[note]
+            self._noted.discard((note.at, self._notes.pop(note)))
         return len(gone)
 
     def _sweep_dead(self, now: int, limit: int) -> int:
@@ -188,15 +201,6 @@ class MemoryMessages(MemoryShelf, Store):
         self._tally[row.queue].dead -= 1
         if row.archived:
             self._forget(row)
-
-
-def _leading(items: Iterable[T], goes: Callable[[int, T], bool], limit: int) -> list[T]:
-    found: list[T] = []
-    for number, item in enumerate(islice(items, limit)):
-        if not goes(number, item):
-            break
-        found.append(item)
-    return found
 
 
 def _matches(row: Row, which: DeadFilter) -> bool:

@@ -41,6 +41,7 @@ class MemoryShelf(Transitions):
         self._endings: deque[tuple[Row, int, int]] = deque()
         self._former: dict[int, AuditLine] = {}
         self._notes: dict[Note, int] = {}
+        self._noted: Ordered[tuple[int, int], Note] = Ordered()
         self._tally = Tally()
 
     # ------------------------------------------------------------ opposition
@@ -233,6 +234,7 @@ class MemoryShelf(Transitions):
         if note not in self._notes:
             self._line += 1
             self._notes[note] = self._line
+            self._noted.add((note.at, self._line), note)
 
 
 def ended_line(row: Row) -> AuditLine:

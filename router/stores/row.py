@@ -46,7 +46,8 @@ class Row:
     reason: str = ""
     dead: bool = False
     ending: int = 0  #: its number in the order of endings
-    opposed: bool = False  #: something opposed was applied since this was accepted or, if it was applied, since then
+    opposed: bool = False  #: its operation is over: since it was accepted (or applied), something opposed was applied;
+    #: or nothing came of it
     archived: bool = False  #: the line of its end is not kept with it any more
     home: int = 0  #: for a backend with a log: the record that holds its full image
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from actors.errors import StoreUnavailable
+from actors.errors import StoreError, StoreUnavailable
 from actors.ports import (
     Accept,
     AuditFilter,
@@ -130,7 +130,13 @@ class SqliteStore(SqliteQueues):
             # Memory runs ahead of the file within a step, and reading it back costs; so first see whether it pays.
             self._log.probe()
             self._doubtful = False
-        self._file.begin()
+        try:
+            self._file.begin()
+        except StoreError:
+            # A connection that cannot even begin is of no more use.
+            self._file.disconnect()
+            self._stale = self._doubtful = True
+            raise
 
     def _finish(self) -> None:
         if self._broken:
@@ -157,7 +163,7 @@ class SqliteStore(SqliteQueues):
         if self._new_notes:
             self._archive.write_notes(self._new_notes.items())
             self._new_notes = {}
-            self._noted = True
+            self._noted_some = True
 
     def _undo(self) -> None:
         self._broken = False

@@ -135,8 +135,8 @@ class Archive:
         gone += self._delete("settled", "ending", "keep_until <= ? AND at <= ?", "at", left - gone, now, edge)
         self.settled -= gone
         left -= gone
-        gone = self._delete("notes", "at, digest", "1", "at", min(left, self.notes - retention.audit_rows))
-        gone += self._delete("notes", "at, digest", "at <= ?", "at", left - gone, edge)
+        gone = self._delete("notes", "at, digest", "1", "at, line", min(left, self.notes - retention.audit_rows))
+        gone += self._delete("notes", "at, digest", "at <= ?", "at, line", left - gone, edge)
         self.notes -= gone
         return limit - left + gone
 

@@ -101,9 +101,10 @@ class SqliteFile:
     def rollback(self) -> None:
         """End it as if it had not been; gives up the connection when even that fails."""
         connection = self._connection
-        if connection is not None and connection.in_transaction:
+        if connection is not None:
             try:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             except FOREIGN:
                 # The connection is of no use any more; the next one rolls back by recovering the log.
                 self.disconnect()

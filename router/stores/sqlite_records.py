@@ -127,9 +127,9 @@ class Images:
             if kind == ROW:
                 self._row(effect, number)
             elif kind == STATE:
-                _set(self.rows[effect[1]], STATE_FIELDS, effect[2:])
+                _set(self.rows.get(effect[1]), STATE_FIELDS, effect[2:])
             elif kind == ENDED:
-                _set(self.rows[effect[1]], ENDED_FIELDS, effect[2:])
+                _set(self.rows.get(effect[1]), ENDED_FIELDS, effect[2:])
             elif kind == ROW_GONE:
                 self.rows.pop(effect[1], None)
             elif kind == ITEM:
@@ -137,7 +137,7 @@ class Images:
                 item.home = number
                 self.items[item.id] = item
             elif kind == ITEM_STATE:
-                _set(self.items[effect[1]], ITEM_FIELDS, effect[2:])
+                _set(self.items.get(effect[1]), ITEM_FIELDS, effect[2:])
             elif kind == ITEM_GONE:
                 self.items.pop(effect[1], None)
             else:
@@ -152,6 +152,9 @@ class Images:
             self.holders[row.key] = (row.ordinal, row.id)
 
 
-def _set(thing: object, names: Iterable[str], values: Iterable[Any]) -> None:
+def _set(thing: Row | Item | None, names: Iterable[str], values: Iterable[Any]) -> None:
+    if thing is None:
+        # The record with its full image was cleaned away: a newer image follows, or the word that it is gone.
+        return
     for name, value in zip(names, values, strict=True):
         setattr(thing, name, value)

@@ -66,7 +66,7 @@ class Watched(MemoryMessages, MemoryQueues):
         self._gone_items: dict[str, None] = {}
         self._facts: dict[tuple[str, str], None] = {}
         self._new_notes: dict[Note, int] = {}
-        self._noted = False
+        self._noted_some = False
         self._former_rows: list[Row] = []
         self._leaving_holders: list[Row] = []
 
@@ -81,7 +81,7 @@ class Watched(MemoryMessages, MemoryQueues):
             or self._gone_items
             or self._facts
             or self._new_notes
-            or self._noted
+            or self._noted_some
         )
 
     # ------------------------------------------------------------ watching rows

@@ -74,7 +74,7 @@ writes = st.one_of(
     st.builds(
         lambda id_, status, opposes: Settle(id_, status, b"answer " + id_.encode(), b"", status == "ok", opposes),
         ids,
-        st.sampled_from(["ok", "ok", "failed"]),
+        st.sampled_from(["ok", "ok", "failed", "in_doubt"]),
         st.sampled_from(sorted(set(OPPOSES.values()))),
     ),
     st.builds(lambda id_, attempts: Bury(id_, "tried", b"dead", b"t", attempts), ids, small),
