@@ -21,7 +21,10 @@ SUBJECTS = ("ann", "bob")
 HOLD = 60_000
 """ms: a run that is to be killed in here; its next attempt does not wait again."""
 
-PAUSE = 0.015
+HOT = 0.3
+"""Share of the orders that go to one lane, so that it is never empty when a kill comes."""
+
+PAUSE = 0.010
 """Seconds a client waits at most between two calls: the router must be able to keep up."""
 
 
@@ -109,15 +112,17 @@ class Load:
         self._count += 1
         pick = self._random
         slow = pick.random()
+        hot = pick.random() < HOT
+        guild, subject = (GUILDS[0], SUBJECTS[0]) if hot else (pick.choice(GUILDS), pick.choice(SUBJECTS))
         return Order(
             type="CHAOS_STRIKE" if dice > 0.8 else "CHAOS_STEP",
-            guild=pick.choice(GUILDS),
-            subject=pick.choice(SUBJECTS),
+            guild=guild,
+            subject=subject,
             key=f"{self._name}-{self._count}",
             text=f"text {pick.random()}",
             fails=1 if pick.random() < 0.05 else 0,
-            before=pick.randrange(1, 30) if slow < 0.15 else 0,
-            after=pick.randrange(1, 15) if slow > 0.9 else 0,
+            before=pick.randrange(1, 30) if slow < 0.2 else 0,
+            after=pick.randrange(1, 15) if slow > 0.85 else 0,
         )
 
 
