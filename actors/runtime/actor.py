@@ -16,8 +16,9 @@ from actors.runtime.promise import Promise
 from actors.runtime.ref import Ref
 
 if TYPE_CHECKING:
-    from actors.runtime.incarnation import Incarnation, Stop
+    from actors.runtime.incarnation import Incarnation
     from actors.runtime.runtime import Runtime
+    from actors.runtime.signals import Stop
 
 logger = logging.getLogger("actors.runtime")
 

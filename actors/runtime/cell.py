@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.errors import ActorStopped
-from actors.runtime.incarnation import Ask, Incarnation, Stop, Timed
+from actors.runtime.exit import Exit
+from actors.runtime.incarnation import Incarnation
 from actors.runtime.mailbox import Mailbox
 from actors.runtime.ref import Ref
+from actors.runtime.signals import Ask, Stop, Timed
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ class Cell:
         try:
             self.dispatcher.ready(incarnation)
         except RuntimeError as error:  # the system gives no more threads
-            incarnation.fail(error)
+            incarnation._end(Exit("start_failed", error))
         return incarnation
 
     def stop(self, reason: str = "shutdown", *, final: bool = False) -> None:

@@ -99,11 +99,17 @@ class Children:
         self.counts[state] += 1
         child.state = state
 
-    def after(self, child: Child) -> list[Child]:
-        return [one for one in self._by_name.values() if one.order > child.order]
+    def group(self, child: Child, strategy: str) -> list[Child]:
+        """Those that go down with it."""
+        if strategy == "one_for_one":
+            return []
+        first = 0 if strategy == "one_for_all" else child.order
+        return [one for one in self._by_name.values() if one is not child and one.order > first]
 
-    def others(self, child: Child) -> list[Child]:
-        return [one for one in self._by_name.values() if one is not child]
+    def significant_without(self, child: Child) -> bool:
+        """Whether another significant one lives, or is to."""
+        others = (one for one in self._by_name.values() if one is not child)
+        return any(one.cell.spec.significant and (one.alive or one.want) for one in others)
 
     @property
     def live(self) -> int:

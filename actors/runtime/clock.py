@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from actors.runtime.context import context
 from actors.runtime.errors import NotRunning
 
 logger = logging.getLogger("actors.runtime")
@@ -164,6 +165,7 @@ class SystemClock:
             thread.join()
 
     def _run(self) -> None:
+        context.serves_all = True
         while True:
             with self._changed:
                 if self._closed:

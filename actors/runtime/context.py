@@ -30,6 +30,7 @@ class Context(threading.local):
     incarnation: Incarnation | None = None  #: whose slice runs here
     pool: Pool | None = None  #: whose worker this is
     stepper: Stepping | None = None
+    serves_all: bool = False  #: a clock's thread: while it waits, nobody's timeout fires
 
 
 context = Context()

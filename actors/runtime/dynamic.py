@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
 from actors.runtime.actor import Actor
+from actors.runtime.clock import Timer
 from actors.runtime.errors import ActorStopped, AlreadyStarted, NoSuchChild, StartError
 from actors.runtime.exit import SHUTDOWN, Exit, is_failure, should_restart
-from actors.runtime.incarnation import Exited, Incarnation, Started, Stop
+from actors.runtime.incarnation import Incarnation
 from actors.runtime.promise import Promise
 from actors.runtime.ref import Ref
 from actors.runtime.restart import add_restart
+from actors.runtime.signals import Exited, Started, Stop
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.supervision import Call, Retry, StopTimeout, answer, backoff_seconds, tell_hook
 
@@ -42,6 +45,8 @@ class DynamicSupervisor(Actor):
         self._starting: dict[Cell, Promise[Any]] = {}
         self._waiting: dict[Cell, list[Promise[Any]]] = {}  #: operators, for its end
         self._bounced: set[Cell] = set()
+        self._timers: dict[Cell, Timer] = {}  #: of stops
+        self._limits: list[Timer] = []  #: of the supervisor's own stop
 
     def on_start(self) -> None:
         cell = self._here().cell
@@ -103,6 +108,7 @@ class DynamicSupervisor(Actor):
                 tell_hook(self.spec.on_crash, cell.ref, how.message, how.exception)
             if stopped and cell.spec.shutdown != "brutal":
                 logger.error("%s: shutdown error: %s, %r", cell.name, how.kind, how.exception)
+        self._cancel_timer(cell)
         started = self._starting.pop(cell, None)
         if started is not None:
             failed = StartError(cell.name, how.exception) if how.kind == "start_failed" else ActorStopped(cell.name)
@@ -215,11 +221,13 @@ class DynamicSupervisor(Actor):
                 limits.add(limit)
         for seconds in limits:
             timeout = StopTimeout(None, seconds)
-            self.clock.call_later(seconds, lambda timeout=timeout: self._post(timeout))  # type: ignore[misc] # bound now
+            self._limits.append(self.clock.call_later(seconds, functools.partial(self._post, timeout)))
         self._finish_if_empty()
 
     def _finish_if_empty(self) -> None:
         if not self._stopping:
+            for timer in self._limits:
+                timer.cancel()
             self._here().stop(self._exit)
 
     def _stop_timeout(self, item: StopTimeout) -> None:
@@ -287,7 +295,13 @@ class DynamicSupervisor(Actor):
         cell.stop("shutdown", final=final)
         if not isinstance(limit, str):
             timeout = StopTimeout(incarnation, limit)
-            self.clock.call_later(limit, lambda: self._post(timeout))
+            self._cancel_timer(cell)
+            self._timers[cell] = self.clock.call_later(limit, lambda: self._post(timeout))
+
+    def _cancel_timer(self, cell: Cell) -> None:
+        timer = self._timers.pop(cell, None)
+        if timer is not None:
+            timer.cancel()
 
     def _known(self, name: str) -> Cell:
         cell = self._kids.get(name)

@@ -5,18 +5,29 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Sequence
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pykka import messages
+from typing import TYPE_CHECKING, Any
 
 from actors.runtime import fence
 from actors.runtime.clock import Timer
 from actors.runtime.context import context
-from actors.runtime.errors import ActorCrashed, ActorFenced, ActorStopped, safe_repr
+from actors.runtime.errors import ActorFenced, ActorStopped, safe_repr
 from actors.runtime.exit import IDLE, IGNORED, Exit
+from actors.runtime.mailbox import EMPTY, Hand
 from actors.runtime.promise import Promise
+from actors.runtime.signals import (
+    PYKKA_STOP,
+    SPECIAL,
+    Ask,
+    Exited,
+    Started,
+    Stop,
+    Timed,
+    pass_on,
+    perform,
+    plain,
+    refuse,
+)
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -28,57 +39,6 @@ logger = logging.getLogger("actors.runtime")
 PAUSED = 0  #: nothing to do now; if there will be, the dispatcher's ``ready`` is called
 MORE = 1  #: call again, after others had their turn
 FENCED = 2  #: the actor was given up while it ran: this thread must end
-
-
-class Ask:
-    """A message whose sender waits for an answer."""
-
-    __slots__ = ("message", "promise")
-
-    def __init__(self, message: Any, promise: Promise[Any]) -> None:
-        self.message = message
-        self.promise = promise
-
-
-class Timed:
-    """A message an incarnation sent to itself by a timer; its successor does not get it."""
-
-    __slots__ = ("message", "number")
-
-    def __init__(self, message: Any, number: int) -> None:
-        self.message = message
-        self.number = number
-
-
-class Stop(NamedTuple):
-    """System message: end. Meant for one incarnation; its successor ignores it."""
-
-    number: int
-    reason: str
-    final: bool
-
-
-class Started(NamedTuple):
-    """To the supervisor: ``on_start`` is through."""
-
-    incarnation: Incarnation
-
-
-class Exited(NamedTuple):
-    """To the supervisor: this incarnation is over. Exactly one for each."""
-
-    incarnation: Incarnation
-    exit: Exit
-
-
-_PROXIED: frozenset[type] = frozenset((messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr))
-_PYKKA_STOP: type = messages._ActorStop
-_SPECIAL: frozenset[type] = _PROXIED | {Ask, Timed, _PYKKA_STOP}
-
-
-def plain(item: Any) -> Any:
-    """The message as its sender knows it."""
-    return item.message if type(item) in (Ask, Timed) else item
 
 
 class Incarnation:
@@ -135,13 +95,16 @@ class Incarnation:
             if self.over or self.thread:
                 return PAUSED
             self.thread = get_ident()
-            batch = self._take(limit) if self.running and not mailbox.interrupt else None
+            hand = self._take(limit) if self.running and not mailbox.interrupt else None
         outer, context.incarnation = context.incarnation, self
         try:
-            if batch is None:
+            if hand is None:
                 more = (self.running or self._begin()) and self._slice(limit)
             else:
-                more = (not batch or self._handle(batch)) and self._settle()
+                more = (not hand.items or self._handle(hand)) and self._settle()
+        except BaseException as error:  # noqa: BLE001 - a fault of the runtime, or an asynchronous one between handlers
+            self._crash(error)
+            more = False
         finally:
             context.incarnation = outer
         # Every way out of the slice went through the lock and saw whether it was over, so this cannot change now.
@@ -157,6 +120,7 @@ class Incarnation:
             actor = cell.factory()
             if actor is None:
                 self._end(IGNORED)
+            if actor is None or self.over:  # given up while the factory ran: a ghost begins nothing
                 return False
             actor._bind(self)
             self.actor = actor
@@ -185,38 +149,37 @@ class Incarnation:
             with mailbox.lock:
                 if self.over:
                     return False
-                batch = self._take(limit)
-            if batch and not self._handle(batch):
+                hand = self._take(limit)
+            if hand.items and not self._handle(hand):
                 return False
         return self._settle()
 
-    def _take(self, limit: int) -> Sequence[Any]:
+    def _take(self, limit: int) -> Hand:
         """Under the lock: the messages of this slice."""
         cell = self.cell
         if cell.retry:
             # one at a time, each with its own flush: so the next crash has one culprit, and only that one is handed
             # out again
             item, self.count = cell.retry.pop(0)
-            cell.mailbox.batch = batch = [item]
-            cell.mailbox.at = 0
-            return batch
+            cell.mailbox.hand = hand = Hand([item])
+            return hand
         self.count = 0
         cell.culprit = None
         return cell.mailbox.take(limit or self.slice_size)
 
-    def _handle(self, batch: Sequence[Any]) -> bool:
+    def _handle(self, hand: Hand) -> bool:
         mailbox = self.cell.mailbox
         receive = self.actor.on_receive  # type: ignore[union-attr] # it is running
         at = 0
         try:
-            for item in batch:
+            for item in hand.items:
                 at += 1
                 # From here on the message counts as begun. If the fence fell before this line, the successor got the
                 # message; if after, it was reported as being in hand. Hence the second look before touching it.
-                mailbox.at = at
+                hand.at = at
                 if self.over:
                     return False
-                if type(item) in _SPECIAL:
+                if type(item) in SPECIAL:
                     self._special(item)
                 else:
                     receive(item)
@@ -238,7 +201,7 @@ class Incarnation:
         with mailbox.lock:
             if self.over:
                 return False
-            if mailbox.batch:
+            if mailbox.hand is not EMPTY:
                 mailbox.give_back()
             waits = bool(mailbox.items or cell.retry)
             if self.draining is not None and not waits:
@@ -286,7 +249,7 @@ class Incarnation:
         if kind is Ask:
             answer = self._call(item.message)
             if isinstance(answer, Promise):  # the actor answers later, and is free meanwhile
-                answer.add_done_callback(functools.partial(_pass_on, item.promise))
+                answer.add_done_callback(functools.partial(pass_on, item.promise))
             elif not self.over:  # else the asker was told that the actor was given up
                 item.promise.offer(answer)
         elif kind is Timed:
@@ -297,16 +260,12 @@ class Incarnation:
 
     def _call(self, message: Any) -> Any:
         kind = type(message)
-        if kind not in _SPECIAL:
+        if kind not in SPECIAL:
             return self.actor.on_receive(message)  # type: ignore[union-attr] # it is running
-        if kind is _PYKKA_STOP:
+        if kind is PYKKA_STOP:
             self.stop(Exit("normal"))
             return None
-        path = message.attr_path
-        if kind is messages.ProxySetAttr:
-            return setattr(functools.reduce(getattr, path[:-1], self.actor), path[-1], message.value)
-        attribute: Any = functools.reduce(getattr, path, self.actor)
-        return attribute(*message.args, **message.kwargs) if kind is messages.ProxyCall else attribute
+        return perform(self.actor, message)
 
     def stop(self, how: Exit) -> None:
         """The actor wants to end after the message in hand. On its own thread."""
@@ -345,10 +304,6 @@ class Incarnation:
             except BaseException:
                 logger.exception("%s: on_failure raised", self.cell.name)
         self._end(Exit("crash", error))
-
-    def fail(self, error: BaseException) -> None:
-        """It could not even be given a thread."""
-        self._end(Exit("start_failed", error))
 
     def _end(self, how: Exit) -> None:
         with self.cell.mailbox.lock:
@@ -389,7 +344,7 @@ class Incarnation:
         """
         cell = self.cell
         mailbox = cell.mailbox
-        in_hand = how.kind in {"crash", "killed"} and mailbox.at > 0
+        in_hand = how.kind in {"crash", "killed"} and mailbox.hand.at > 0
         begun = mailbox.give_back()
         mailbox.scheduled = True  # parked: messages wait until the supervisor has decided
         allowed = 0 if self.actor is None else self.actor.redeliver
@@ -398,20 +353,14 @@ class Incarnation:
             culprit = begun[-1]
             # not charged to the restart limit a second time: its tries have a limit of their own
             how = how._replace(message=plain(culprit), repeat=self.count > 0 and culprit is cell.culprit)
-        lost: list[Any] = []
-        again: list[tuple[Any, int]] = []
+        if in_hand and self.count < allowed:
+            cell.retry = [(item, self.count + 1) for item in begun] + (cell.retry or [])
+            cell.culprit = culprit
+            return how, []
+        cell.culprit = None
         if in_hand and allowed:
-            for item in begun:
-                if self.count < allowed:
-                    again.append((item, self.count + 1))
-                else:
-                    lost.append(item)
-            if again:
-                cell.retry = again + (cell.retry or [])
-        elif culprit is not None:
-            lost.append(culprit)
-        cell.culprit = culprit if again else None
-        return how, lost
+            return how, list(begun)
+        return how, [] if culprit is None else [culprit]
 
     def _report(self, how: Exit, lost: list[Any]) -> None:
         cell = self.cell
@@ -422,19 +371,10 @@ class Incarnation:
         if how.exception is not None:
             cell.last_error = safe_repr(how.exception)
         for item in lost:
-            self._answer(item, how)
+            refuse(item, cell.name, how)
             if self.actor is not None and self.actor.redeliver:
                 cell.runtime.poisoned(cell.ref, plain(item), how.exception)
         cell.post(Exited(self, how))
-
-    def _answer(self, item: Any, how: Exit) -> None:
-        if type(item) is not Ask:
-            return
-        error = how.exception
-        # a BaseException such as SystemExit ends an actor; raised in the asker's thread it would end that as well
-        if how.kind == "killed" or not isinstance(error, Exception):
-            error = ActorCrashed(self.cell.name, error)
-        item.promise.offer_failure(error)
 
     # ------------------------------------------------------------ timers
 
@@ -459,12 +399,3 @@ class Incarnation:
                 self.timers = set()
             self.timers.add(timer)
         return timer
-
-
-def _pass_on(asked: Promise[Any], answered: Promise[Any]) -> None:
-    try:
-        value = answered.get(timeout=0)
-    except Exception as error:  # noqa: BLE001 - it belongs to the one who asked
-        asked.offer_failure(error)
-    else:
-        asked.offer(value)

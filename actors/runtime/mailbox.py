@@ -13,6 +13,24 @@ from actors.runtime.errors import ActorStopped, MailboxFull
 _NONE: Any = ()
 
 
+class Hand:
+    """A batch in its reader's hand.
+
+    One for each, so that a reader that was given up, and does not know it yet, moves only its own mark and not that of
+    its successor.
+    """
+
+    __slots__ = ("at", "items")
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+        self.at = 0  #: those before were begun
+
+
+#: of a mailbox whose reader has nothing
+EMPTY = Hand(())
+
+
 class Owner(Protocol):
     """Whose mailbox it is."""
 
@@ -33,10 +51,9 @@ class Mailbox:
     """
 
     __slots__ = (
-        "at",
-        "batch",
         "capacity",
         "closed",
+        "hand",
         "interrupt",
         "items",
         "lock",
@@ -51,8 +68,7 @@ class Mailbox:
         self.capacity = capacity
         self.lock = RLock()
         self.items: list[Any] = []
-        self.batch: Sequence[Any] = _NONE  #: taken by the reader; those before ``at`` were begun
-        self.at = 0
+        self.hand = EMPTY  #: taken by the reader
         self.urgent: deque[Any] = _NONE
         self.interrupt = False  #: the reader should look at ``urgent`` before the next message
         self.closed = False
@@ -71,8 +87,8 @@ class Mailbox:
         with self.lock:
             if self.closed:
                 raise ActorStopped(self.name)
-            items = self.items
-            if len(items) + len(self.batch) - self.at >= self.capacity and not force:
+            items, hand = self.items, self.hand
+            if len(items) + len(hand.items) - hand.at >= self.capacity and not force:
                 raise MailboxFull(self.name, self.capacity)
             items.append(item)
             if self.scheduled:
@@ -110,18 +126,19 @@ class Mailbox:
             if self.owner is not None:
                 self.owner.ready()
 
-    def take(self, limit: int) -> Sequence[Any]:
+    def take(self, limit: int) -> Hand:
         """Up to ``limit`` messages for the reader. They count as waiting until the reader moves ``at`` past them."""
         with self.lock:
             items = self.items
-            if len(items) <= limit:
-                self.batch = items
+            if not items:
+                self.hand = EMPTY
+            elif len(items) <= limit:
+                self.hand = Hand(items)
                 self.items = []
             else:
-                self.batch = items[:limit]
+                self.hand = Hand(items[:limit])
                 del items[:limit]
-            self.at = 0
-            return self.batch
+            return self.hand
 
     def take_urgent(self) -> Any:
         """The next system message, or None."""
@@ -135,11 +152,10 @@ class Mailbox:
     def give_back(self) -> Sequence[Any]:
         """End of a batch: what was not begun waits again, first; returns what was begun."""
         with self.lock:
-            batch, at = self.batch, self.at
+            batch, at = self.hand.items, self.hand.at
             if at < len(batch):
                 self.items[:0] = batch[at:]
-            self.batch = _NONE
-            self.at = 0
+            self.hand = EMPTY
             return batch if at == len(batch) else batch[:at]
 
     def close(self) -> list[Any]:
@@ -156,4 +172,4 @@ class Mailbox:
 
     def depth(self) -> int:
         """How many wait."""
-        return len(self.items) + len(self.batch) - self.at
+        return len(self.items) + len(self.hand.items) - self.hand.at

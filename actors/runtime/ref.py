@@ -10,8 +10,8 @@ import pykka
 
 from actors.runtime import fence
 from actors.runtime.errors import ActorStopped
-from actors.runtime.incarnation import Ask
 from actors.runtime.promise import Promise
+from actors.runtime.signals import Ask
 
 if TYPE_CHECKING:
     from actors.runtime.cell import Cell
@@ -28,7 +28,7 @@ class Target(Protocol):
 
 
 class Ref:
-    """Outlives the actors behind it. Cheap, to be passed around; one per name, so compared by identity."""
+    """Outlives the actors behind it. Cheap, to be passed around; compared by identity."""
 
     __slots__ = ("__weakref__", "_cell", "_mailbox", "name")
 

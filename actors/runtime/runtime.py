@@ -18,11 +18,11 @@ from actors.runtime.dispatch import Dispatcher, ThreadDispatcher
 from actors.runtime.dynamic import DynamicSupervisor
 from actors.runtime.errors import BadSpec, NameTaken, NoSuchActor, NotRunning, StartError, safe_repr
 from actors.runtime.exit import Exit
-from actors.runtime.incarnation import Exited, Started
 from actors.runtime.node import Node, picture
 from actors.runtime.pooled import PoolDispatcher
 from actors.runtime.promise import Promise
 from actors.runtime.ref import Ref
+from actors.runtime.signals import Exited, Started
 from actors.runtime.spec import ChildSpec, SupervisorSpec, check_child, check_tree
 from actors.runtime.supervision import SupervisorRef, tell_hook
 from actors.runtime.supervisor import Supervisor
@@ -108,10 +108,12 @@ class Runtime:
     def stop(self, timeout: float | None = None) -> None:
         """Stop all children in reverse order and join all threads but hung ones; idempotent.
 
-        After ``timeout`` seconds whoever still runs is given up. From inside an actor it only begins the stop.
+        After ``timeout`` seconds whoever still runs is given up. From inside an actor or a timer it only begins
+        the stop.
         """
         inside = context.incarnation
-        if inside is not None and inside.cell.runtime is self and self._stepper is None:
+        inside_actor = inside is not None and inside.cell.runtime is self and self._stepper is None
+        if inside_actor or context.serves_all:
             threading.Thread(target=self.stop, args=(timeout,), name="runtime-stop", daemon=True).start()
             return
         with self._lock:

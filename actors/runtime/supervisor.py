@@ -9,21 +9,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from actors.runtime import operators
 from actors.runtime.actor import Actor
 from actors.runtime.children import DOWN, STARTING, STOPPING, UP, Child, Children
-from actors.runtime.errors import (
-    ActorStopped,
-    AlreadyPresent,
-    AlreadyStarted,
-    ChildRestarting,
-    ChildRunning,
-    NoSuchChild,
-    StartError,
-)
+from actors.runtime.errors import ActorStopped, StartError
 from actors.runtime.exit import SHUTDOWN, Exit, is_failure, should_restart
-from actors.runtime.incarnation import Exited, Incarnation, Started, Stop
-from actors.runtime.promise import Promise
+from actors.runtime.incarnation import Incarnation
 from actors.runtime.restart import add_restart
+from actors.runtime.signals import Exited, Started, Stop
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.supervision import Call, Retry, StopTimeout, answer, backoff_seconds, tell_hook
 
@@ -252,10 +245,7 @@ class Supervisor(Actor):
 
     def _take_along(self, child: Child) -> None:
         """The children that must not outlive this one's crash: stopped, and started again but for temporary ones."""
-        if self.spec.strategy == "one_for_one":
-            return
-        group = self._children.others(child) if self.spec.strategy == "one_for_all" else self._children.after(child)
-        for one in group:
+        for one in self._children.group(child, self.spec.strategy):
             if one.cell.spec.restart == "temporary":
                 one.want, one.remove = False, True
                 if one.state == DOWN:
@@ -277,8 +267,8 @@ class Supervisor(Actor):
     def _auto_shutdown(self, child: Child) -> None:
         if not child.cell.spec.significant:
             return
-        rest = any(one.cell.spec.significant and (one.alive or one.want) for one in self._children.others(child))
-        if self.spec.auto_shutdown == "any_significant" or (self.spec.auto_shutdown == "all_significant" and not rest):
+        mode = self.spec.auto_shutdown
+        if mode == "any_significant" or (mode == "all_significant" and not self._children.significant_without(child)):
             logger.info("%s: shuts down after its significant child %s", self.spec.id, child.cell.name)
             self._shut_down(Exit("shutdown"))
 
@@ -307,76 +297,11 @@ class Supervisor(Actor):
 
     # ------------------------------------------------------------ operators
 
-    def do_start(self, spec: ChildSpec | SupervisorSpec, promise: Promise[Any]) -> None:
-        """``SupervisorRef.start_child``."""
-        if self._phase == "stopping":
-            raise ActorStopped(self.spec.id)
-        self.runtime.check(spec, self.spec.auto_shutdown)
-        child = self._children.get(spec.id)
-        if child is not None:
-            wanted = child.want or child.alive
-            raise AlreadyStarted(spec.id, child.cell.ref) if wanted else AlreadyPresent(spec.id, child.cell.ref)
-        self._add(spec, own=False).starting.append(promise)
-
-    def do_terminate(self, name: str, promise: Promise[Any]) -> None:
-        """``SupervisorRef.terminate_child``."""
-        child = self._known(name)
-        child.want = child.bounce = False
-        child.halted = True
-        child.remove = child.remove or child.cell.spec.restart == "temporary"
-        self._cancel_delay(child)
-        child.stopping.append(promise)
-        if child.state == DOWN:
-            self._settle(child)
-        elif child.state == STOPPING:
-            child.cell.mailbox.closed = True
-        else:
-            self._children.to_stop(child)
-
-    def do_restart(self, name: str, promise: Promise[Any]) -> None:
-        """``SupervisorRef.restart_child``."""
-        child = self._known(name)
-        self._must_be_stopped(child)
-        self._revive(child, promise)
-
-    def do_delete(self, name: str, promise: Promise[Any]) -> None:
-        """``SupervisorRef.delete_child``."""
-        child = self._known(name)
-        self._must_be_stopped(child)
-        self._drop(child)
-        promise.offer(None)
-
-    def do_bounce(self, name: str, promise: Promise[Any]) -> None:
-        """``SupervisorRef.bounce_child``."""
-        child = self._known(name)
-        if child.state == DOWN and not child.want:
-            self._revive(child, promise)
-            return
-        child.starting.append(promise)
-        if child.state in (STARTING, UP):
-            child.bounce = True
-            self._children.to_stop(child)
-
-    def _revive(self, child: Child, promise: Promise[Any]) -> None:
-        if self._phase == "stopping":
-            raise ActorStopped(self.spec.id)
-        child.want = True
-        child.started_before = False  # a failure is told to the operator, and nothing is retried
-        child.starting.append(promise)
-        child.cell.mailbox.reopen()
-        self._children.to_start(child)
-
-    def _known(self, name: str) -> Child:
-        child = self._children.get(name)
-        if child is None:
-            raise NoSuchChild(name)
-        return child
-
-    def _must_be_stopped(self, child: Child) -> None:
-        if child.alive:
-            raise ChildRunning(child.cell.name, child.cell.ref)
-        if child.want:
-            raise ChildRestarting(child.cell.name, child.cell.ref)
+    do_start = operators.start
+    do_terminate = operators.terminate
+    do_restart = operators.restart
+    do_delete = operators.delete
+    do_bounce = operators.bounce
 
     # ------------------------------------------------------------ records
 

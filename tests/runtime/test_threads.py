@@ -32,7 +32,7 @@ from actors.runtime import (
 )
 from actors.runtime.testing import Probe
 
-from .conftest import CAP, Boom, Journal, Script
+from .conftest import CAP, Boom, Journal, Script, eventually
 
 BOTH = pytest.mark.parametrize("dispatcher", ["thread", "pool"])
 
@@ -171,6 +171,38 @@ def test_s19_a_hung_thread_is_fenced_and_its_successor_runs_elsewhere(
     assert probe.expect(list) == [True, *["fenced"] * 6]
     assert threaded.ref("other").depth() == 0
     assert "emitted by a ghost" not in [line[2] for line in journal.lines("handled")]
+
+
+@BOTH
+def test_s19_a_ghost_that_comes_back_does_not_disturb_its_successors_batch(
+    threaded: Runtime, journal: Journal, gate: threading.Event, dispatcher: str
+) -> None:
+    second = threading.Event()
+    entered = [threading.Event(), threading.Event()]
+    threaded.start(SupervisorSpec("root", [script("one", journal, dispatcher=dispatcher)], intensity=10))
+    ref = threaded.ref("one")
+    before = threading.Event()
+    ref.tell(("call", lambda _: before.wait(CAP)))  # so that the rest is taken as one batch
+    ref.tell_many(
+        [
+            ("call", lambda _: (entered[0].set(), gate.wait(CAP))),
+            *range(3),
+            ("call", lambda _: (entered[1].set(), second.wait(CAP))),
+            *range(3, 6),
+            ("raise", Boom()),
+            *range(6, 9),
+        ]
+    )
+    before.set()
+    assert entered[0].wait(CAP)
+    ref.kill()
+    assert entered[1].wait(CAP)  # the successor is in the middle of the rest
+    depth = ref.depth()
+    gate.set()
+    eventually(lambda: threaded.hung_threads == 0)
+    assert ref.depth() == depth == 7
+    second.set()
+    assert [line[2] for line in journal.wait("handled", 9)] == list(range(9))
 
 
 def test_s19_a_pool_keeps_its_strength_when_threads_hang(journal: Journal, gate: threading.Event) -> None:
