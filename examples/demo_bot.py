@@ -8,11 +8,15 @@ Then, from another terminal::
 
 from __future__ import annotations
 
+import time
+
 from router import Reject, RetryLater, Router
 from router.messages import BanUser, SendMessage, UnbanUser
 
 router = Router(store="sqlite:///demo_bot.db")
+SLOW_MODE = 0.5  # seconds between two messages of a channel
 banned: set[tuple[str, str]] = set()
+channel_free_at: dict[str, float] = {}
 
 
 @router.handler(BanUser)
@@ -34,7 +38,9 @@ async def unban(command: UnbanUser, ctx) -> dict[str, object]:
 
 @router.handler("SEND_MESSAGE", timeout=2)
 def send_message(command: SendMessage, ctx) -> dict[str, str]:
-    """A sync handler runs on a thread; asking to come back later costs no attempt."""
-    if ctx.attempt == 1 and command.content == "slow mode":
-        raise RetryLater(0.5)
+    """A sync handler runs on a thread; asking to come back later costs no attempt, so the command waits in its lane."""
+    wait = channel_free_at.get(command.channel_id, 0.0) - time.monotonic()
+    if wait > 0:
+        raise RetryLater(wait)
+    channel_free_at[command.channel_id] = time.monotonic() + SLOW_MODE
     return {"messageId": ctx.id}

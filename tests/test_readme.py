@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from tests.cli.processes import running
 
@@ -70,3 +71,23 @@ def test_the_daemon_example_runs(tmp_path: Path) -> None:
 def test_every_file_the_readme_points_to_is_there() -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_example_bot_runs(tmp_path: Path) -> None:
+    arguments = ("serve", "--app", "examples.demo_bot:router", "--store", "memory://", "--port", "0")
+    with running(*arguments, cwd=tmp_path) as daemon:
+        client = daemon.listening()
+
+        def ask(type: str, data: dict[str, str]) -> dict[str, Any]:  # noqa: A002 - the name on the wire
+            body = {"type": type, "guildId": "81384788765712384", "userId": "53908232506183680", "data": data}
+            answer: dict[str, Any] = client.ask("POST", "/api/commands?wait=10000", body)[1]
+            return answer
+
+        target = {"userId": "175928847299117063", "reason": "spam"}
+        assert ask("BAN_USER", target)["data"] == {"banned": True, "user": "175928847299117063"}
+        assert ask("UNBAN_USER", target)["status"] == "ok"
+        assert ask("UNBAN_USER", target | {"userId": "175928847299117064"})["error"]["code"] == "not_banned"
+        for _ in range(2):
+            said = ask("SEND_MESSAGE", {"channelId": "381870553235193857", "content": "hello"})
+            assert said["status"] == "ok"
+        assert [attempt["outcome"] for attempt in said["attempts"]] == ["deferred", "applied"]
