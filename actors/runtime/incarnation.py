@@ -364,10 +364,9 @@ class Incarnation:
 
     def _report(self, how: Exit, lost: list[Any]) -> None:
         cell = self.cell
-        if self.timers:
-            for timer in tuple(self.timers):
-                timer.cancel()
-            self.timers = None
+        for timer in tuple(self.timers or ()):
+            timer.cancel()
+        self.timers = None
         if how.exception is not None:
             cell.last_error = safe_repr(how.exception)
         for item in lost:

@@ -335,6 +335,43 @@ def test_an_actor_may_stop_its_own_runtime(journal: Journal) -> None:
     assert journal.names("stopped") == ["b", "a"]
 
 
+def test_a_timer_may_stop_the_runtime_although_it_runs_on_the_clocks_thread(
+    journal: Journal, gate: threading.Event
+) -> None:
+    runtime = Runtime()
+    runtime.start(SupervisorSpec("root", [script("busy", journal, shutdown=0.1)]))
+    entered = threading.Event()
+    runtime.ref("busy").tell(("call", lambda _: (entered.set(), gate.wait(CAP))))
+    assert entered.wait(CAP)
+    runtime.clock.call_later(0, runtime.stop)  # needs the clock itself, for the stop's time limit
+    assert runtime.wait_stopped(CAP) == "stopped"
+    assert runtime.leaked_threads == 1
+
+
+@BOTH
+def test_a_ghost_in_a_factory_begins_nothing(
+    threaded: Runtime, journal: Journal, gate: threading.Event, dispatcher: str
+) -> None:
+    made = threading.Semaphore(0)
+    hung: list[int] = []
+
+    def factory() -> Actor:
+        made.release()
+        if not hung:
+            hung.append(1)
+            gate.wait(CAP)
+        return Script("one", journal)
+
+    threaded.start(SupervisorSpec("root", [SupervisorSpec("many", dynamic=True)]))
+    ref = threaded.supervisor("many").start_child(ChildSpec("one", factory, dispatcher=dispatcher))
+    assert made.acquire(timeout=CAP)
+    assert ref.kill()
+    assert ref.ask("who", CAP)
+    gate.set()
+    eventually(lambda: threaded.hung_threads == 0)
+    assert len(journal.lines("starting")) == 1
+
+
 def test_stop_with_a_timeout_gives_up_on_who_still_runs(journal: Journal, gate: threading.Event) -> None:
     runtime = Runtime()
     inner = SupervisorSpec("inner", [script("deep", journal, shutdown="infinity")])
