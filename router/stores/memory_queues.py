@@ -9,7 +9,7 @@ from itertools import islice
 
 from actors.ports import Claim, Entry, Nack, Queues, QueueStats
 from router.stores.retention import Retention
-from router.stores.tally import Tally
+from router.stores.tally import Counts, Tally
 
 WAITING, DELAYED, CLAIMED, DONE, FAILED = range(5)
 
@@ -354,8 +354,6 @@ class MemoryQueues(Queues):
 
 def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:
     """The counts of every queue that was ever used or is paused."""
-    for queue in paused:
-        _ = tally[queue]
     return {
         queue: QueueStats(
             each.pending,
@@ -367,5 +365,5 @@ def queue_stats(tally: Tally, paused: Collection[str]) -> dict[str, QueueStats]:
             each.oldest,
             queue in paused,
         )
-        for queue, each in tally.items()
+        for queue, each in (*tally.items(), *((queue, Counts()) for queue in paused if queue not in tally))
     }

@@ -26,6 +26,7 @@ class MemoryShelf(Transitions):
         self._rows.clear()
         self._holders.clear()
         self._opposers.clear()
+        self._learnt.clear()
         self._number = 0
         self._line = 0
         self._sequences: dict[str, int] = {}

@@ -147,7 +147,7 @@ class SqliteStore(SqliteQueues):
             self._write_aside()
             for number, full in self._log.worn(self._live_bytes):
                 self._revisit(number, full)
-            self._log.append(self._now, self._counters, self._effects(self._log))
+            self._log.append(self._now, self._counters, self._effects(self._log), self._weight)
         self._file.commit()
         self._forget_changes()
         self._log.committed()

@@ -60,8 +60,12 @@ class Log:
         self._step_last, self._step_bytes = self._last, self._bytes
         return images
 
-    def append(self, at: int, counters: Counters, effects: Iterable[tuple[Any, ...]]) -> None:
-        """One step, as one record, or as several when it is large; ``effects`` may look at ``next`` as it goes."""
+    def append(self, at: int, counters: Counters, effects: Iterable[tuple[Any, ...]], weight: int) -> None:
+        """One step of about ``weight`` bytes, as one record, or as several when it is large; ``effects`` may look at
+        ``next`` as it goes."""
+        if weight < PART:
+            self._insert(at, pack_record(counters, list(effects)))
+            return
         part: list[tuple[Any, ...]] = []
         size = 0
         for effect in effects:

@@ -67,6 +67,7 @@ class Watched(MemoryMessages, MemoryQueues):
         self._facts: dict[tuple[str, str], None] = {}
         self._new_notes: dict[Note, int] = {}
         self._noted_some = False
+        self._weight = 0  # bytes of the next record, roughly
         self._former_rows: list[Row] = []
         self._leaving_holders: list[Row] = []
 
@@ -92,7 +93,9 @@ class Watched(MemoryMessages, MemoryQueues):
         row = super().admit(write, now)
         self._new_rows[row.id] = row
         self._facts[SEQUENCE, row.guild] = None
-        self._live_bytes += cost(row)
+        size = cost(row)
+        self._live_bytes += size
+        self._weight += size
         return row
 
     def place(self, row: Row) -> None:
@@ -106,6 +109,7 @@ class Watched(MemoryMessages, MemoryQueues):
     def end(self, row: Row, status: str, answer: bytes, now: int) -> None:
         super().end(row, status, answer, now)
         self._changed_rows[row.id] = row
+        self._weight += len(answer)
         self._facts[DONE_COUNTS, row.queue] = None
 
     def revive(self, row: Row, expires_at: int, holds: bool) -> None:
@@ -152,7 +156,9 @@ class Watched(MemoryMessages, MemoryQueues):
         self._new_items[item.id] = item
         if item.queue not in self._queue_tally:
             self._facts[QUEUE_COUNTS, item.queue] = None
-        self._live_bytes += len(item.frame) + ROW_COST
+        size = len(item.frame) + ROW_COST
+        self._live_bytes += size
+        self._weight += size
 
     def _changed(self, item: Item) -> None:
         self._changed_items[item.id] = item
@@ -179,9 +185,10 @@ class Watched(MemoryMessages, MemoryQueues):
         """Images of all that changed, each to go into the log's next record."""
         for id_ in self._gone_rows:
             yield (ROW_GONE, id_)
+        holder = self._holders.get
         for row in self._new_rows.values():
             row.home = log.next
-            yield (ROW, *row_image(row), bool(row.key) and self._holders.get(row.key) is row)
+            yield (ROW, *row_image(row), holder(row.key) is row)
         for id_, row in self._changed_rows.items():
             if id_ not in self._new_rows:
                 yield (ENDED, *row_ended(row)) if row.status else (STATE, *row_state(row))
@@ -213,10 +220,12 @@ class Watched(MemoryMessages, MemoryQueues):
             row = self._rows.get(id_)
             if row is not None and row.home == number:
                 self._new_rows[id_] = row
+                self._weight += cost(row)
         for id_ in full.items:
             item = self._items.get(id_)
             if item is not None and item.home == number:
                 self._new_items[id_] = item
+                self._weight += len(item.frame) + ROW_COST
         for fact in full.facts:
             if self._homes.get(fact) == number:
                 if fact[0] == PAUSED and fact[1] not in self._paused:

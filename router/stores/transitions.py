@@ -42,6 +42,7 @@ class Transitions(ABC):
         self._find = find
         self._holder = holder
         self._opposers: dict[str, frozenset[str]] = {}
+        self._learnt: dict[str, Collection[str]] = {}  # the very object last seen, to pass over it quickly
         self._kinds: dict[type, Callable[[Any, int], Result]] = {
             Accept: self._accept,
             Enter: self._enter,
@@ -166,6 +167,10 @@ class Transitions(ABC):
 
     def learn(self, kind: str, opposes: Collection[str]) -> None:
         """Remember what type ``kind`` opposes."""
+        if self._learnt.get(kind) is opposes:
+            return
+        if isinstance(opposes, frozenset | tuple):
+            self._learnt[kind] = opposes
         for other in opposes:
             known = self._opposers.get(other)
             if known is None or kind not in known:
