@@ -5,7 +5,9 @@
     RouterError
     ├── InvalidMessage      a field breaks its rule; also a ``ValueError``; never retry
     ├── UnknownType         no message type of that name in the catalog; never retry
-    └── BadCatalog          a message class is declared wrongly; raised while it is being defined
+    ├── BadCatalog          a message class is declared wrongly; raised while it is being defined
+    ├── BadHandler          a handler is declared wrongly, or there is one already
+    └── BadSubscription     a subscription is declared wrongly
 
 The door's refusals (``Refused`` and below, see ``actors.errors``) can be imported from here too.
 
@@ -34,6 +36,8 @@ from actors.outcome import Fault
 
 __all__ = [
     "BadCatalog",
+    "BadHandler",
+    "BadSubscription",
     "ClockSkew",
     "Expired",
     "InvalidMessage",
@@ -109,6 +113,18 @@ class BadCatalog(RouterError):
     """A message class is declared wrongly."""
 
     code = "bad_catalog"
+
+
+class BadHandler(RouterError):
+    """A handler is declared wrongly, or there is one already."""
+
+    code = "bad_handler"
+
+
+class BadSubscription(RouterError):
+    """A subscription is declared wrongly."""
+
+    code = "bad_subscription"
 
 
 def shape(value: object) -> str:

@@ -10,70 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Condition, Event
-from typing import Any, Protocol
+from typing import Any
 
 from actors.codec import encode, unpack
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
-from actors.ports import ExecutionProtocol, Ticket
+from actors.ports import Ticket
 from router.messages.base import Message
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 from router.messages.seal import seal
 from router.protocols.handlers import Handlers
+from router.protocols.rehearsal import CAP, Bench, Outcomes, ban, say
 from router.protocols.signals import Noop, Reject, RetryLater
-
-CAP = 10.0  # seconds a test waits for what must come
-
-
-class Bench(Protocol):
-    """A protocol ready for use, and what belongs to it."""
-
-    protocol: ExecutionProtocol
-
-    def now(self) -> int:
-        """Its clock, in ms since the epoch."""
-
-    def advance(self, seconds: float) -> None:
-        """Move its clock."""
-
-    def close(self) -> None:
-        """End everything."""
-
-
-class Outcomes:
-    """A ``done`` that collects."""
-
-    def __init__(self) -> None:
-        self._changed = Condition()
-        self.all: list[Any] = []
-
-    def __call__(self, outcome: Any) -> None:
-        with self._changed:
-            self.all.append(outcome)
-            self._changed.notify_all()
-
-    def wait(self, count: int = 1) -> list[Any]:
-        """The first ``count``, as soon as they are there."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.all) >= count, CAP), f"{len(self.all)} of {count} came"
-            return self.all[:count]
-
-    @property
-    def one(self) -> Any:
-        """The only one."""
-        (only,) = self.wait()
-        return only
-
-
-def ban(**fields: Any) -> Message:
-    """A command whose repetition does no harm."""
-    return BanUser(guild_id="1" * 17, user_id="2" * 17, moderator_id="3" * 17, reason="spam", **fields)
-
-
-def say(text: str = "hello") -> Message:
-    """A command whose repetition shows."""
-    return SendMessage(guild_id="1" * 17, channel_id="4" * 17, content=text)
 
 
 class ProtocolContract:

@@ -6,10 +6,10 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from threading import Lock
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from actors.policy.facts import Facts
-from router.errors import RouterError
+from router.errors import BadHandler
 from router.messages.base import Message
 from router.messages.registry import Catalog
 from router.messages.registry import catalog as default_catalog
@@ -27,12 +27,6 @@ Verify: TypeAlias = Callable[[Any, Context], "bool | Awaitable[bool | None] | No
 F = TypeVar("F", bound=Callable[..., Any])
 
 PROTOCOLS = frozenset({"direct", "queue"})  # those that execute handlers of this process
-
-
-class BadHandler(RouterError):
-    """A handler is declared wrongly, or there is one already."""
-
-    code: ClassVar[str] = "bad_handler"
 
 
 class Handler:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from actors import codec
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
 from actors.tables.deliveries import Delivery, Desk, Subscription
-from router.errors import RouterError
+from router.errors import BadSubscription
 from router.protocols import results
 from router.protocols.calling import cannot_take, is_async
 from router.protocols.queue import MARK, end
@@ -19,12 +19,6 @@ from router.protocols.workshop import Run, Workshop
 logger = logging.getLogger("router.protocols.queue")
 
 TIMEOUT = 300.0  # seconds; jobs of queues may be long
-
-
-class BadSubscription(RouterError):
-    """A subscription is declared wrongly."""
-
-    code: ClassVar[str] = "bad_subscription"
 
 
 class Received:

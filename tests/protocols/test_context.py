@@ -10,8 +10,8 @@ import pytest
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 from router.protocols.context import Context
-from router.protocols.contract import Outcomes, ban
 from router.protocols.handlers import Handlers
+from router.protocols.rehearsal import Outcomes, ban
 from tests.protocols.benches import DirectBench
 from tests.protocols.tickets import ticket
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from router.protocols.contract import Bench, ProtocolContract
+from router.protocols.contract import ProtocolContract
 from router.protocols.handlers import Handlers
+from router.protocols.rehearsal import Bench
 from tests.protocols.benches import DirectBench, QueueBench
 
 

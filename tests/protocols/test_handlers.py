@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from actors.outcome import Verdict
-from router.errors import UnknownType
+from router.errors import BadHandler, UnknownType
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser, KickUser, UnbanUser
-from router.protocols.contract import CAP, Outcomes, ban
-from router.protocols.handlers import BadHandler, Handlers
+from router.protocols.handlers import Handlers
 from router.protocols.marks import handles
+from router.protocols.rehearsal import CAP, Outcomes, ban, say
 from tests.protocols.benches import DirectBench
 from tests.protocols.tickets import ticket
 
@@ -264,6 +264,27 @@ def test_unbind_waits_for_its_running_calls_and_begins_no_other() -> None:
     waiter.join(CAP)
     assert drained == [True]
     assert [outcome.verdict for outcome in outcomes.wait(2)] == [Verdict.APPLIED] * 2
+    bench.close()
+
+
+def test_what_waits_for_a_thread_while_its_object_is_unbound_never_begins() -> None:
+    handlers = Handlers()
+    release, entered = Event(), Event()
+
+    @handlers.handler(SendMessage)
+    def block(command: Any, ctx: Any) -> None:
+        entered.set()
+        assert release.wait(CAP)
+
+    owner = handlers.bind(Moderation())
+    bench = DirectBench(handlers, workers=1)
+    bench.protocol.start(ticket(bench, say()), Outcomes())
+    assert entered.wait(CAP)
+    waiting = Outcomes()
+    bench.protocol.start(ticket(bench, member(BanUser)), waiting)
+    assert handlers.unbind(owner)
+    release.set()
+    assert (waiting.one.verdict, waiting.one.fault.code) == (Verdict.DEFERRED, "no_handler")
     bench.close()
 
 

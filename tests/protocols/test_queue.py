@@ -16,9 +16,9 @@ from actors.ports import Entry
 from actors.tables.deliveries import Subscription
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
-from router.protocols.contract import CAP, Outcomes, ban, say
 from router.protocols.handlers import Handlers
 from router.protocols.queue import MARK
+from router.protocols.rehearsal import CAP, Outcomes, ban, say
 from router.stores.memory import MemoryStore
 from tests.protocols.benches import QUEUES, QueueBench
 from tests.protocols.tickets import ticket

@@ -13,11 +13,12 @@ from actors.codec import encode
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Backoff
 from actors.ports import Entry
+from router.errors import BadSubscription
 from router.messages.seal import unseal
-from router.protocols.contract import CAP, Outcomes, say
 from router.protocols.handlers import Handlers
+from router.protocols.rehearsal import CAP, Outcomes, say
 from router.protocols.signals import Reject, RetryLater
-from router.protocols.subscriptions import BadSubscription, Received, Subscriptions
+from router.protocols.subscriptions import Received, Subscriptions
 from tests.protocols.benches import QueueBench
 from tests.protocols.tickets import ticket
 

@@ -12,10 +12,10 @@ import pytest
 
 from actors.outcome import Verdict
 from router.messages.communication import SendMessage
-from router.messages.moderation import BanUser
+from router.messages.moderation import BanUser, KickUser
 from router.protocols import loops
-from router.protocols.contract import CAP, Outcomes, ban, say
 from router.protocols.handlers import Handlers
+from router.protocols.rehearsal import CAP, Outcomes, ban, say
 from router.protocols.workshop import HUNG_LIMIT
 from tests.protocols.benches import DirectBench
 from tests.protocols.tickets import ticket
@@ -116,19 +116,20 @@ def test_too_many_hanging_threads_refuse_further_work_until_one_comes_back() -> 
 def test_when_the_last_threads_hang_what_waits_for_one_goes_back() -> None:
     stage = Stage()
     stage.handlers.handler(BanUser)(stage.block)
+    stage.handlers.handler(KickUser, timeout=5)(stage.block)
+    stage.handlers.handler(SendMessage, timeout=600)(lambda *_: "patient")
     bench = DirectBench(stage.handlers, workers=1, timeout_ms=1_000)
-    for _ in range(HUNG_LIMIT - 1):
+    for number in range(HUNG_LIMIT):
         submit(bench)
         stage.begun()
+        if number == HUNG_LIMIT - 1:
+            submit(bench, KickUser(guild_id="1" * 17, user_id="2" * 17, moderator_id="3" * 17, reason="spam"))
+            waiting = submit(bench, say())
         bench.advance(1.0)
-    submit(bench)
-    stage.begun()
-    bench.advance(0.5)
-    patient = [submit(bench, deadline=bench.now() + 600_000) for _ in range(2)]
-    bench.advance(0.5)
-    stage.begun()  # the last replacement has taken the first of them
-    bench.advance(0.5)
-    assert patient[1].one.verdict is Verdict.DEFERRED
+    stage.begun()  # the last replacement, with the kick
+    assert waiting.all == []
+    bench.advance(5.0)
+    assert (waiting.one.verdict, waiting.one.fault.code) == (Verdict.DEFERRED, "handlers_hang")
     stage.release.set()
     bench.close()
 

@@ -84,6 +84,7 @@ def test_two_per_minute_are_begun_and_no_more(build: Build) -> None:
     house = build(QueueRules(rate=2, rate_window=60_000))
     consumer = house.consumer()
     consumer.auto = lambda delivery: delivery.ack()
+    house.advance(0.35)  # so that no look by the clock falls on the minute
     house.put(*[f"e{number}" for number in range(5)])
     assert consumer.seen == ["e0", "e1"]
     house.advance(59.9)
@@ -209,3 +210,18 @@ def test_what_was_claimed_for_a_consumer_that_left_meanwhile_goes_back_uncharged
     late = house.consumer()
     assert late.held() == ["a"]
     assert late.hands[0].attempt == 1
+
+
+def test_what_is_claimed_beyond_the_concurrency_goes_back_uncharged(build: Build) -> None:
+    house = build(QueueRules(concurrency=1))
+    consumer = house.consumer()
+    ref = house.runtime.ref(NAME)
+    for id_ in ("a", "b"):
+        ref.tell(Append([Entry(id_, "jobs", b"x", 5, house.now)], lambda _: None))
+        house.stepper.step()  # an errand with a claim is on its way
+        house.desk.claiming.clear()  # and forgotten, as after a journal that lost it
+    house.run()
+    assert consumer.seen == ["a"]
+    consumer.ack()
+    assert consumer.seen == ["a", "b"]
+    assert consumer.hands[0].attempt == 1

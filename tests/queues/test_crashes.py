@@ -86,3 +86,13 @@ def test_what_was_ended_before_the_stop_is_written(build: Build) -> None:
     consumer.take().ack()
     house.close()
     assert house.stats().completed == 1
+
+
+def test_what_was_ended_while_the_actor_took_no_more_messages_is_written_at_the_stop(build: Build) -> None:
+    house = build()
+    consumer = house.consumer()
+    house.put("a")
+    house.desk.poke = lambda *_: None
+    consumer.take().ack()
+    house.close()
+    assert house.stats().completed == 1
