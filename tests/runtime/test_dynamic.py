@@ -251,7 +251,7 @@ def test_an_idle_child_goes_to_sleep_and_a_busy_one_does_not(many: Many) -> None
     assert len(many.ref.children()) == 1
 
 
-def test_a_foreign_actor_cannot_be_put_to_sleep(many: Many) -> None:
+def test_only_its_own_supervisor_can_put_an_actor_to_bed(many: Many) -> None:
     many.start()
     with pytest.raises(NoSuchChild):
         many.ref.stop_child_if_idle(many.runtime.ref("root"))
@@ -325,7 +325,7 @@ def test_senders_who_wake_sleepers_lose_nothing(threaded: Runtime, journal: Jour
         for number in range(first, first + 300):
             tell(number)
 
-    def put_to_sleep() -> None:
+    def put_to_bed() -> None:
         while not over.is_set():
             try:
                 slept.append(many.stop_child_if_idle(threaded.ref("guild")))
@@ -333,7 +333,7 @@ def test_senders_who_wake_sleepers_lose_nothing(threaded: Runtime, journal: Jour
                 continue
 
     threads = [threading.Thread(target=send, args=(first,)) for first in (0, 1000, 2000)]
-    sleeper = threading.Thread(target=put_to_sleep)
+    sleeper = threading.Thread(target=put_to_bed)
     for thread in (*threads, sleeper):
         thread.start()
     for thread in threads:

@@ -79,7 +79,7 @@ def test_a_closed_mailbox_refuses_and_hands_over_what_it_had() -> None:
             put()
 
 
-def test_the_owner_is_woken_once_per_sleep() -> None:
+def test_the_owner_is_woken_once_however_much_comes() -> None:
     class Owner:
         woken = 0
 
