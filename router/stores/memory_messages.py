@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush, merge
@@ -38,6 +39,7 @@ class MemoryMessages(MemoryShelf, Store):
         super().__init__()
         self._retention = retention
         self._remembered = remembered
+        self._pages: list[tuple[int, Row]] = []
         self._pinned: list[tuple[int, int, Row, int]] = []
         self._opened = False
         self._warned = False
@@ -65,8 +67,27 @@ class MemoryMessages(MemoryShelf, Store):
 
     def pending(self, guild: str = "", after: int = 0, limit: int = 1_000) -> list[Record]:
         self._check()
-        rows = self._guilds.get(guild) if guild else self._placed
+        if not guild:
+            return [_record(row) for row in islice(self._placed(after), limit)]
+        rows = self._guilds.get(guild)
         return [] if rows is None else [_record(row) for row in islice(rows.after(after), limit)]
+
+    def _placed(self, after: int) -> Iterator[Row]:
+        """Rows of all guilds in the order of position. Read at start only, so no write keeps that order: a list is
+        made for the first page, and made again when a reader gets to its end."""
+        if not after or not self._pages:
+            self._pages = self._all_placed(after)
+        while self._pages:
+            pages = self._pages
+            for at in range(bisect_right(pages, after, key=_first), len(pages)):
+                after, row = pages[at]
+                if row.position == after and not row.status:
+                    yield row
+            self._pages = self._all_placed(after)
+
+    def _all_placed(self, after: int) -> list[tuple[int, Row]]:
+        rows = (row for guild in self._guilds.values() for row in guild.values())
+        return sorted(((row.position, row) for row in rows if row.position > after), key=_first)
 
     def delayed(self, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
         self._check()
@@ -201,6 +222,10 @@ class MemoryMessages(MemoryShelf, Store):
         self._tally[row.queue].dead -= 1
         if row.archived:
             self._forget(row)
+
+
+def _first(pair: tuple[int, Row]) -> int:
+    return pair[0]
 
 
 def _matches(row: Row, which: DeadFilter) -> bool:

@@ -30,15 +30,13 @@ class MemoryShelf(Transitions):
         self._number = 0
         self._line = 0
         self._sequences: dict[str, int] = {}
-        self._placed: Ordered[int, Row] = Ordered()
         self._guilds: dict[str, Ordered[int, Row]] = {}
         self._delayed: Ordered[tuple[int, str], Row] = Ordered()
         self._dead: Ordered[int, Row] = Ordered()
         self._deaths: deque[tuple[Row, int]] = deque()
-        # Lanes are filed only for types that something opposes; both drawers keep the order of ordinals or of endings.
+        # Rows of types that something opposes: those in flight, and the finished ones that hold their keys.
         self._opposed_types: set[str] = set()
-        self._in_flight = Lanes()
-        self._finished = Lanes()
+        self._lanes = Lanes()
         self._endings: deque[tuple[Row, int, int]] = deque()
         self._former: dict[int, AuditLine] = {}
         self._notes: dict[Note, int] = {}
@@ -50,7 +48,7 @@ class MemoryShelf(Transitions):
     def opposed_in_flight(self, guild: str, subject: str, types: Collection[str], since: int) -> bool:
         self._file_types(types)
         for kind in types:
-            last = self._in_flight.last(guild, subject, kind)
+            last = self._lanes.last(guild, subject, kind)
             if last is not None and last.ordinal > since:
                 return True
         return False
@@ -59,8 +57,8 @@ class MemoryShelf(Transitions):
         self._file_types(types)
         found: list[Row] = []
         for kind in types:
-            found.extend(other for other in self._finished.rows(row.guild, row.subject, kind) if other is not row)
-            for other in self._in_flight.rows(row.guild, row.subject, kind):
+            found.extend(other for other in self._lanes.finished(row.guild, row.subject, kind) if other is not row)
+            for other in self._lanes.in_flight(row.guild, row.subject, kind):
                 if other.ordinal >= row.ordinal:
                     break
                 if self._holds(other):
@@ -80,19 +78,16 @@ class MemoryShelf(Transitions):
     def _release(self, row: Row) -> None:
         if self._holders.get(row.key) is row:
             del self._holders[row.key]
-        if row.type in self._opposed_types:
-            self._finished.unfile(row)
+        if row.status and row.type in self._opposed_types:
+            self._lanes.drop(row)
 
     def _file_types(self, types: Collection[str]) -> None:
         new = set(types) - self._opposed_types
         if new:
             self._opposed_types |= new
             for row in self._rows.values():
-                if row.type in new:
-                    if not row.status:
-                        self._in_flight.file(row)
-                    elif self._holds(row):
-                        self._finished.file(row)
+                if row.type in new and (not row.status or self._holds(row)):
+                    self._lanes.file(row)
 
     # ------------------------------------------------------------ effects
 
@@ -159,7 +154,6 @@ class MemoryShelf(Transitions):
 
     def end(self, row: Row, status: str, answer: bytes, now: int) -> None:
         if row.position:
-            self._placed.discard(row.position)
             guild = self._guilds[row.guild]
             guild.discard(row.position)
             if not guild:
@@ -183,9 +177,10 @@ class MemoryShelf(Transitions):
             self._dead.add(row.position, row)
             self._deaths.append((row, row.position))
         if row.type in self._opposed_types:
-            self._in_flight.unfile(row)
             if self._holds(row):
-                self._finished.file(row)
+                self._lanes.finish(row)
+            else:
+                self._lanes.drop(row)
         if row.opposed:
             self._release(row)
 
@@ -195,7 +190,7 @@ class MemoryShelf(Transitions):
             self._keep_former(row)
         self._tally[row.queue].dead -= 1
         if row.type in self._opposed_types:
-            self._finished.unfile(row)
+            self._lanes.drop(row)
         self._number += 1
         row.position = row.ordinal = self._number
         row.expires_at = expires_at
@@ -220,12 +215,11 @@ class MemoryShelf(Transitions):
         else:
             self._delayed.add((row.until, row.id), row)
         if row.type in self._opposed_types:
-            self._in_flight.file(row)
+            self._lanes.file(row)
         self._tally[row.queue].arrive(row.accepted_at)
 
     def _put(self, row: Row) -> None:
         position = row.position
-        self._placed.add(position, row)
         guild = self._guilds.get(row.guild)
         if guild is None:
             guild = self._guilds[row.guild] = Ordered()

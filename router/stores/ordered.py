@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound="Any")
@@ -59,6 +59,10 @@ class Ordered(Generic[K, V]):
             if not items or (keys and keys[-1] == self._highest):
                 return
             self._sort()
+
+    def values(self) -> Iterable[V]:
+        """Values in any order."""
+        return self._items.values()
 
     def backward(self) -> Iterator[V]:
         """Values from the highest key down; the mapping must not change meanwhile."""

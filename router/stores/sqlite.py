@@ -220,7 +220,7 @@ class SqliteStore(SqliteQueues):
             self._holders[row.key] = row
             self._endings.appendleft((row, row.ending, row.settled_at))
             if row.type in self._opposed_types and not row.idempotency:
-                self._finished.file(row)
+                self._lanes.file(row)
             self._new_rows[row.id] = row
             self._live_bytes += cost(row)
 

@@ -51,6 +51,7 @@ class Watched(MemoryMessages, MemoryQueues):
     def _clear_all(self) -> None:
         self._clear()
         self._clear_queues()
+        self._pages.clear()
         self._pinned.clear()
         self._homes: dict[tuple[str, str], int] = {}
         self._live_bytes = 0
@@ -65,6 +66,8 @@ class Watched(MemoryMessages, MemoryQueues):
         self._changed_items: dict[str, Item] = {}
         self._gone_items: dict[str, None] = {}
         self._facts: dict[tuple[str, str], None] = {}
+        self._counted_guilds: set[str] = set()
+        self._counted_queues: set[str] = set()
         self._new_notes: dict[Note, int] = {}
         self._noted_some = False
         self._weight = 0  # bytes of the next record, roughly
@@ -89,10 +92,10 @@ class Watched(MemoryMessages, MemoryQueues):
 
     def admit(self, write: Accept, now: int) -> Row:
         if write.envelope.queue not in self._tally:
-            self._facts[DONE_COUNTS, write.envelope.queue] = None
+            self._counted_queues.add(write.envelope.queue)
         row = super().admit(write, now)
         self._new_rows[row.id] = row
-        self._facts[SEQUENCE, row.guild] = None
+        self._counted_guilds.add(row.guild)
         size = cost(row)
         self._live_bytes += size
         self._weight += size
@@ -110,7 +113,7 @@ class Watched(MemoryMessages, MemoryQueues):
         super().end(row, status, answer, now)
         self._changed_rows[row.id] = row
         self._weight += len(answer)
-        self._facts[DONE_COUNTS, row.queue] = None
+        self._counted_queues.add(row.queue)
 
     def revive(self, row: Row, expires_at: int, holds: bool) -> None:
         super().revive(row, expires_at, holds)
@@ -200,6 +203,10 @@ class Watched(MemoryMessages, MemoryQueues):
         for id_, item in self._changed_items.items():
             if id_ not in self._new_items:
                 yield (ITEM_STATE, *item_state(item))
+        for guild in self._counted_guilds:
+            self._facts[SEQUENCE, guild] = None
+        for queue in self._counted_queues:
+            self._facts[DONE_COUNTS, queue] = None
         for fact in self._facts:
             self._homes[fact] = log.next
             yield (FACT, *fact, self._fact(*fact))
@@ -283,7 +290,7 @@ class Watched(MemoryMessages, MemoryQueues):
         if not row.archived:
             self._endings.append((row, row.ending, row.settled_at))
         if row.type in self._opposed_types and self._holds(row):
-            self._finished.file(row)
+            self._lanes.file(row)
         if row.dead:
             self._dead.add(row.position, row)
             self._deaths.append((row, row.position))
