@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+
 from actors.messages import Check, Start, Verified
 from actors.outcome import Fault, Outcome, Verdict
 from actors.policy.breaker import Breaker, Open
 from actors.ports import ExecutionProtocol, Ticket
 from actors.runtime.actor import Actor
-from actors.tables.flights import Flights
+from actors.tables.blame import Blame
+from actors.tables.flights import Flight, Flights
 from actors.tables.guilds import Guilds
 from actors.tables.landing import Landing
+
+logger = logging.getLogger("guild_router.adapter")
 
 WATCH = 1.0
 """Seconds between looks for attempts whose protocol forgot to answer."""
 
+PATIENCE = 10_000
+"""Milliseconds a protocol has to say whether an attempt happened; its lane waits meanwhile."""
+
+ASKED = 2
+"""How often it is asked, when this adapter crashed before it had an answer."""
+
+# An innocent one: it had not even been looked at, so it costs no attempt.
+PUT_BACK = Outcome(
+    Verdict.DEFERRED, executed=True, fault=Fault("adapter_restarted", "its adapter crashed before it", retryable=True)
+)
 BOUNCED = Outcome(
     Verdict.NOT_APPLIED, fault=Fault("adapter_restarted", "its adapter crashed before it started", retryable=True)
+)
+TORN = Outcome(
+    Verdict.IN_DOUBT, fault=Fault("adapter_restarted", "its adapter crashed while it started", retryable=True)
 )
 
 
@@ -33,6 +51,7 @@ class Adapter(Actor):
         flights: Flights,
         landing: Landing,
         guilds: Guilds,
+        blame: Blame,
         grace: int,
     ) -> None:
         super().__init__()
@@ -41,50 +60,101 @@ class Adapter(Actor):
         self._flights = flights
         self._landing = landing
         self._guilds = guilds
+        self._blame = blame
         self._grace = grace
+        self._in_hand = ""
 
     def on_start(self) -> None:
         self._protocol.open()
-        # What a predecessor had in hand and not yet given to the protocol has proof of not having happened; what it
-        # had given is still on its way and lands by itself, or is called in doubt by the watch.
+        # What a predecessor had not given to the protocol has proof of not having happened; what it had given is still
+        # on its way and lands by itself, or is called in doubt by the watch.
+        now = self.clock.now()
         for flight in self._flights.of(self._protocol.name):
-            if flight.taken and not flight.handed:
-                self._landing.land(flight, BOUNCED, self.clock.now())
+            if not flight.taken:
+                self._landing.land(flight, PUT_BACK, now)
+            elif not flight.handed:
+                self._landing.land(flight, BOUNCED, now)
+            elif not flight.given:
+                self._end(flight, TORN, now)
+        for flight in self._flights.asked(self._protocol.name):
+            self._check(flight)
         self.send_after(WATCH, _Watch())
+
+    def on_failure(self, *_: object) -> None:
+        if self._in_hand:
+            self._blame.add(self._in_hand)
 
     def on_receive(self, message: object) -> None:
         match message:
             case Start(ticket):
                 self._start(ticket)
             case Check(envelope, attempt):
-                guild, id_ = envelope.guild, envelope.id
-                self._protocol.verify(
-                    envelope, lambda happened: self._guilds.tell(guild, Verified(id_, attempt, happened))
-                )
+                flight = self._flights.get(envelope.id)
+                if flight is not None and flight.asked_at and flight.ticket.attempt == attempt:
+                    self._check(flight)
             case _Watch():
                 self._watch(self.clock.now())
                 self.send_after(WATCH, _Watch())
 
     def _start(self, ticket: Ticket) -> None:
         flight = self._flights.get(ticket.envelope.id)
-        if flight is None or flight.ticket is not ticket or flight.taken:
+        if flight is None or flight.ticket is not ticket or flight.taken or flight.outcome is not None:
             return  # an attempt that was given up or taken over before it came here
+        self._in_hand = ticket.envelope.id
         flight.taken = True
         now = self.clock.now()
         permit = self._breaker.permit(now)
         if isinstance(permit, Open):
             fault = Fault("breaker_open", f"{self._protocol.name} is resting", True, permit.remaining)
             self._landing.land(flight, Outcome(Verdict.DEFERRED, fault=fault, retry_after=permit.remaining), now)
+        else:
+            flight.permit = permit
+            flight.handed = True
+            done = self._landing.pilot(flight, permit, self._breaker, self.clock.now)
+            try:
+                self._protocol.start(ticket, done)
+            except Exception as error:
+                # Against its contract. How far it came nobody knows.
+                logger.exception("%s raised on %s", self._protocol.name, ticket.envelope.id)
+                fault = Fault("protocol_error", f"{self._protocol.name} raised {type(error).__name__}", retryable=True)
+                done(Outcome(Verdict.IN_DOUBT, fault=fault))
+            flight.given = True
+        self._in_hand = ""
+
+    def _check(self, flight: Flight) -> None:
+        envelope, attempt = flight.ticket.envelope, flight.ticket.attempt
+        guild, id_ = envelope.guild, envelope.id
+
+        def done(happened: bool | None) -> None:
+            self._guilds.tell(guild, Verified(id_, attempt, happened))
+
+        flight.times_asked += 1
+        if flight.times_asked > ASKED:
+            done(None)
             return
-        flight.handed = True
-        self._protocol.start(ticket, self._landing.pilot(flight, permit, self._breaker, self.clock.now))
+        try:
+            self._protocol.verify(envelope, done)
+        except Exception:
+            logger.exception("%s raised when it was asked about %s", self._protocol.name, id_)
+            done(None)
 
     def _watch(self, now: int) -> None:
-        for flight in self._flights.of(self._protocol.name):
+        name = self._protocol.name
+        for flight in self._flights.of(name):
             deadline = flight.ticket.deadline
             if flight.handed and deadline and now > deadline + self._grace:
-                fault = Fault("timeout", f"{self._protocol.name} gave no answer in time", retryable=True)
-                self._landing.land(flight, Outcome(Verdict.IN_DOUBT, fault=fault), now)
+                fault = Fault("timeout", f"{name} gave no answer in time", retryable=True)
+                self._end(flight, Outcome(Verdict.IN_DOUBT, fault=fault), now)
+        for flight in self._flights.asked(name):
+            if now > flight.asked_at + PATIENCE:
+                id_ = flight.ticket.envelope.id
+                self._guilds.tell(flight.guild, Verified(id_, flight.ticket.attempt, None))
+
+    def _end(self, flight: Flight, outcome: Outcome, now: int) -> None:
+        """In the protocol's stead, which will not say."""
+        if flight.permit is not None:
+            self._breaker.fail(flight.permit, now)
+        self._landing.land(flight, outcome, now)
 
 
 class _Watch:

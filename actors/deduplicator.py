@@ -12,27 +12,32 @@ from dataclasses import replace
 
 from actors.answers import decode_answer
 from actors.codec import pack
-from actors.errors import EngineError, KeyReusedError
+from actors.errors import EngineError, KeyReusedError, Refused
 from actors.messages import (
     Admissions,
     Commit,
     Delayed,
     Enqueue,
     Entered,
-    Left,
+    Gone,
     Published,
     Settled,
     StoreCall,
     Submission,
+    tell,
 )
 from actors.outcome import Answer
 from actors.policy.lanes import Place
-from actors.ports import Accepted, Duplicate, KeyReused, Note, Record, Result, Stored
+from actors.ports import Accepted, Backend, Duplicate, KeyReused, Note, Record, Result, Stored
 from actors.runtime.actor import Actor
 from actors.runtime.ref import Ref
+from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters
 from actors.tables.guilds import Guilds
 from actors.tables.waiters import Waiters, Waiting
+
+LOOK_AGAIN = 1.0
+"""Seconds, when the store could not say what became of those who wait."""
 
 
 class Deduplicator(Actor):
@@ -41,26 +46,27 @@ class Deduplicator(Actor):
     mailbox_capacity = 1_000_000
     slice_size = 2_000
     redeliver = 3
+    drain_on_stop = True
 
     def __init__(
         self,
         *,
         waiters: Waiters,
         guilds: Guilds,
+        backlog: Backlog,
         journal: Callable[[], Ref],
-        intake: Callable[[], Ref],
         scheduler: Callable[[], Ref],
-        hub: Callable[[], Ref],
+        publish: Callable[[list[Published]], None],
         listening: Callable[[], bool],
         counters: Counters,
     ) -> None:
         super().__init__()
         self._waiters = waiters
         self._guilds = guilds
+        self._backlog = backlog
         self._journal = journal
-        self._intake = intake
         self._scheduler = scheduler
-        self._hub = hub
+        self._publish = publish
         self._listening = listening
         self._counters = counters
         self._left: list[str] = []
@@ -68,43 +74,50 @@ class Deduplicator(Actor):
         self._events: list[Published] = []
 
     def on_start(self) -> None:
-        self._look_up()
-
-    def _look_up(self) -> None:
         # After a crash: answers may have been committed while nobody was here to pass them on.
-        ids = self._waiters.ids()
-        if ids:
-            me = self.me
-            self._journal().tell(
-                StoreCall(lambda store, _: [(id_, store.get(id_)) for id_ in ids], lambda found: me.tell(_Found(found)))
-            )
+        self._look_up(self._waiters.ids())
+
+    def _look_up(self, ids: list[str]) -> None:
+        if not ids:
+            return
+        me = self.me
+
+        def look(store: Backend, _: int) -> list[tuple[str, Stored | None]]:
+            return [(id_, store.get(id_)) for id_ in ids]
+
+        self._journal().tell(StoreCall(look, lambda found: me.tell(_Found(ids, found))))
 
     def on_receive(self, message: object) -> None:
         match message:
             case Settled(envelope, answer):
                 self._counters.settle(answer)
-                self._settled(envelope.guild, answer)
+                self._left.append(answer.id)
+                self._answer_all(answer)
                 if self._listening():
                     self._events.append(Published("settled", envelope, answer))
             case Admissions(items, now):
                 self._admitted(items, now)
             case Entered(places):
                 self._enqueue(places)
-            case _Found(found):
-                self._recall(found)
-            case _Again():
-                self._look_up()
+            case Gone(envelope):
+                self._left.append(envelope.id)
+                self._guilds.tell(envelope.guild, message)
+                self._look_up([envelope.id])
+            case _Found(ids, found):
+                self._recall(ids, found)
+            case _Again(ids):
+                self._look_up(ids)
 
     def on_flush(self) -> None:
         if self._left:
             left, self._left = self._left, []
-            self._intake().tell(Left(left))
+            self._backlog.leave(left)
         if self._notes:
             notes, self._notes = self._notes, []
             self._journal().tell(Commit(list(notes), []))
         if self._events:
             events, self._events = self._events, []
-            self._hub().tell_many(events)
+            self._publish(events)
 
     def _admitted(self, items: list[tuple[Submission, Result]], now: int) -> None:
         places: list[Place] = []
@@ -132,40 +145,44 @@ class Deduplicator(Actor):
             self._scheduler().tell(Delayed(delayed))
 
     def _accepted(self, item: Submission, result: Accepted) -> None:
+        if item.told:
+            return  # by a predecessor, who crashed later
         self._counters.accepted += 1
         if item.waiter is not None:
             # Before anybody is told: the answer may come as soon as the place is in its lane.
             self._waiters.add(result.id, Waiting(item.waiter, item.envelope, False))
-            item.waiter.on_accepted(result.id, result.sequence, result.ahead, "")
+        item.accept(result.id, result.sequence, result.ahead)
         if self._listening():
             self._events.append(Published("accepted", item.envelope, None, result.sequence))
 
     def _duplicate(self, item: Submission, result: Duplicate, now: int) -> None:
         envelope = item.envelope
-        self._counters.duplicates += 1
-        self._left.append(envelope.guild)
+        self._left.append(envelope.id)
         detail = pack({"id": envelope.id})
         self._notes.append(Note(now, "duplicate", result.original, envelope.guild, envelope.user, detail))
-        if self._listening():
-            self._events.append(Published("duplicate", envelope, None, result.sequence, result.original))
-        if item.waiter is None:
-            return
-        item.waiter.on_accepted(envelope.id, result.sequence, 0, result.original)
-        waiting = Waiting(item.waiter, envelope, True)
+        if not item.told:
+            self._counters.duplicates += 1
+            if item.waiter is not None:
+                # Whoever gets a stored answer waits under its own id, for the moment it takes to be told.
+                waits_for = envelope.id if result.answer else result.original
+                self._waiters.add(waits_for, Waiting(item.waiter, envelope, True))
+            item.accept(envelope.id, result.sequence, 0, result.original)
+            if self._listening():
+                self._events.append(Published("duplicate", envelope, None, result.sequence, result.original))
         if result.answer:
-            _answer(waiting, decode_answer(result.answer))
-        else:
-            self._waiters.add(result.original, waiting)
+            answer = decode_answer(result.answer)
+            while (waiting := self._waiters.next(envelope.id)) is not None:
+                _answer(waiting, answer)
 
     def _refuse(self, item: Submission, original: str, now: int) -> None:
         envelope = item.envelope
-        self._counters.keys_reused += 1
-        self._left.append(envelope.guild)
+        self._left.append(envelope.id)
         error = KeyReusedError(f"the idempotency key was used for another payload by {original}")
         detail = pack({"code": error.code, "message": str(error)})
         self._notes.append(Note(now, "refused", envelope.id, envelope.guild, envelope.user, detail))
-        if item.waiter is not None:
-            item.waiter.on_refused(error)
+        if not item.told:
+            self._counters.keys_reused += 1
+            item.refuse(error)
 
     def _enqueue(self, places: list[Place]) -> None:
         by_guild: dict[str, list[Place]] = {}
@@ -174,36 +191,42 @@ class Deduplicator(Actor):
         for guild, mine in by_guild.items():
             self._guilds.tell(guild, Enqueue(mine))
 
-    def _settled(self, guild: str, answer: Answer) -> None:
-        self._left.append(guild)
-        for waiting in self._waiters.pop(answer.id):
+    def _answer_all(self, answer: Answer) -> None:
+        while (waiting := self._waiters.next(answer.id)) is not None:
             _answer(waiting, answer)
 
-    def _recall(self, found: list[tuple[str, Stored | None]] | EngineError) -> None:
+    def _recall(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError) -> None:
         if isinstance(found, EngineError):
-            self.send_after(1.0, _Again())
+            self.send_after(LOOK_AGAIN, _Again(ids))
             return
         for id_, stored in found:
-            if stored is not None and stored.answer:
-                answer = decode_answer(stored.answer)
-                for waiting in self._waiters.pop(id_):
-                    _answer(waiting, answer)
+            if stored is None:
+                while (waiting := self._waiters.next(id_)) is not None:
+                    tell(waiting.waiter.on_refused, Refused(f"the store does not know {id_} any more"))
+            elif stored.answer:
+                self._answer_all(decode_answer(stored.answer))
 
 
 class _Found:
-    """The journal's answer about those who waited when the deduplicator crashed."""
+    """The journal's answer about envelopes somebody waits for."""
 
-    __match_args__ = ("found",)
+    __match_args__ = ("ids", "found")
 
-    def __init__(self, found: list[tuple[str, Stored | None]] | EngineError) -> None:
+    def __init__(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError) -> None:
+        self.ids = ids
         self.found = found
 
 
 class _Again:
-    """Ask the journal again."""
+    """To itself: ask the journal again."""
+
+    __match_args__ = ("ids",)
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids = ids
 
 
 def _answer(waiting: Waiting, answer: Answer) -> None:
     if waiting.duplicate:
         answer = replace(answer, id=waiting.envelope.id, duplicate=True, original=answer.original or answer.id)
-    waiting.waiter.on_answered(answer)
+    tell(waiting.waiter.on_answered, answer)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from actors.errors import EngineError
-from actors.messages import Cancel, Done, Enqueue, Locate, PurgeQueue, Remind, StoreCall, Verified, Wake
+from actors.errors import EngineError, ShuttingDown
+from actors.messages import Cancel, Done, Enqueue, Gone, Locate, PurgeQueue, Remind, StoreCall, Verified, Wake, tell
 from actors.outbox import GuildTools, Outbox
 from actors.outcome import Attempt, Fault, Outcome, Status, Verdict
-from actors.places import place_of
+from actors.places import pending_of, place_of
 from actors.policy.conflicts import resolve
 from actors.policy.facts import OnExhausted
-from actors.policy.lanes import Lanes, Place, Stage
+from actors.policy.lanes import PARKED, Lanes, Place, Stage
 from actors.policy.plan import plan
 from actors.policy.steps import (
     UNKNOWN,
@@ -31,21 +31,24 @@ from actors.policy.steps import (
     after_verification,
     overdue,
 )
-from actors.ports import Record, Store
+from actors.ports import Record
 from actors.runtime.actor import Actor
-from actors.tables.blame import Blame
+from actors.tables.flights import Flight
 from actors.tables.gate import Turn, lane_name
 
 logger = logging.getLogger("guild_router.guild")
 
-PARKED = 1 << 60
-"""Not before anything: a head that waits to be woken, not for a time."""
-
 LATE = Fault("expired", "its deadline passed before it could start")
+
+STRANDED = Outcome(Verdict.NOT_APPLIED, fault=Fault("stranded", "it never departed"))
 
 
 class GuildActor(Actor):
-    """One guild. ``fresh``: everything it must know will be told; else it reads the store first."""
+    """One guild. ``fresh``: everything it must know will be told; else it reads the store first.
+
+    Places come in the order of position, and each comes once, but for what is told again after a crash: a place that
+    is not here and not above all that ever came has ended its way already.
+    """
 
     mailbox_capacity = 1_000_000
     slice_size = 64
@@ -59,6 +62,7 @@ class GuildActor(Actor):
         self._outbox = Outbox(tools)
         self._loading = not fresh
         self._buffer: list[object] = []
+        self._newest = 0  # the highest position that ever came
         self._parked: list[Place] = []
         self._reminded = 0
         self._was_idle = False
@@ -69,12 +73,20 @@ class GuildActor(Actor):
         if self._loading:
             self._load()
 
+    def on_stop(self) -> None:
+        if self._lanes or self._loading:
+            self._tools.guilds.leave_unread(self._guild)
+        for message in self._buffer:
+            if isinstance(message, Cancel | Locate | PurgeQueue):
+                tell(message.reply, ShuttingDown("the router stopped before it came to this", retry_after=5_000))
+
     def on_failure(self, *_: object) -> None:
         self._outbox.abandon()
+        self._mail_buffer()
 
     def on_receive(self, message: object) -> None:
         if self._loading and not isinstance(message, _Loaded | _Reload):
-            self._buffer.append(message)
+            self._wait_for_load(message)
             return
         match message:
             case Enqueue(places):
@@ -83,20 +95,23 @@ class GuildActor(Actor):
                 self._done(id_, attempt, protocol, outcome, ms)
             case Wake():
                 self._unpark()
-                if not self._pump(self.clock.now()):
-                    self._tools.gate.nudge()
+                self._pump(self.clock.now())
+                self._tools.gate.nudge()
             case Verified(id_, attempt, happened):
                 self._verified(id_, attempt, happened)
             case Cancel(id_, reply):
-                reply(self._cancel(self._lanes.get(id_)))
+                self._outbox.reply(id_, reply, self._cancel(self._lanes.get(id_)))
             case Locate(id_, reply):
                 place = self._lanes.get(id_)
-                reply(self._lanes.ahead(place) if place and place.stage is Stage.QUEUED else 0)
+                tell(reply, self._lanes.ahead(place) if place and place.stage is Stage.QUEUED else 0)
             case PurgeQueue(queue, reply):
                 mine = [place for place in self._lanes if place.envelope.queue == queue]
-                reply(sum(self._cancel(place) for place in mine))
-            case _Loaded(records):
-                self._loaded(records)
+                self._outbox.reply("", reply, sum(self._cancel(place) for place in mine))
+            case Gone(envelope):
+                self._gone(envelope.id)
+            case _Loaded(reader, records):
+                if reader is self and self._loading:
+                    self._loaded(records)
             case _Reload():
                 self._load()
 
@@ -105,7 +120,8 @@ class GuildActor(Actor):
             return
         now = self.clock.now()
         for place in self._lanes.expired(now):
-            self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
+            with self._tools.blame.on(place.envelope.id):
+                self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
         self._pump(now)
         self._outbox.send()
         self._remind(now)
@@ -117,8 +133,8 @@ class GuildActor(Actor):
         self._was_idle = idle
 
     def _remind(self, now: int) -> None:
-        at = self._lanes.wake_at()
-        if not at or at >= PARKED:
+        at = self._lanes.wake_at(now)
+        if not at:
             return
         if self._reminded <= now or at < self._reminded:
             self._reminded = at
@@ -129,23 +145,44 @@ class GuildActor(Actor):
     def _load(self) -> None:
         guild, me = self._guild, self.me
         self._tools.journal().tell(
-            StoreCall(lambda store, _: _pending(store, guild), lambda found: me.tell(_Loaded(found)))
+            StoreCall(lambda store, _: pending_of(store, guild), lambda found: me.tell(_Loaded(self, found)))
         )
+
+    def _wait_for_load(self, message: object) -> None:
+        # Places and outcomes that came before the answer of the journal are in the answer: they were written, or stand
+        # in the table of flights, before they were told.
+        if isinstance(message, Wake | Cancel | Locate | PurgeQueue):
+            self._buffer.append(message)
 
     def _loaded(self, records: list[Record] | EngineError) -> None:
         if isinstance(records, EngineError):
             self.send_after(self._tools.options.store_retry / 1000, _Reload())
             return
         self._loading = False
-        self._enter([place_of(record) for record in records])
-        buffer, self._buffer = self._buffer, []
-        for message in buffer:
-            self.on_receive(message)
+        places = [place_of(record) for record in records]
+        flights = self._tools.flights
+        for place in places:
+            flight = flights.get(place.envelope.id)
+            if flight is not None and not place.protocol and not flight.taken:
+                self._strand(flight)  # a predecessor crashed before the journal heard of it
+        self._enter(places)
+        self._mail_buffer()
+
+    def _mail_buffer(self) -> None:
+        # Back into the mailbox, where a message is safe whatever happens to this incarnation.
+        while self._buffer:
+            self.me.tell(self._buffer[0])
+            del self._buffer[0]
 
     def _enter(self, places: Iterable[Place]) -> None:
         for place in places:
-            with _Blamed(self._tools.blame, place.envelope.id):
+            with self._tools.blame.on(place.envelope.id):
                 running, place.protocol = place.protocol, ""
+                if place.position <= self._newest:
+                    if self._lanes.get(place.envelope.id) is None:
+                        self._tools.deduplicator().tell(Gone(place.envelope))
+                    continue
+                self._newest = place.position
                 if not self._lanes.enter(place):
                     continue
                 if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
@@ -188,6 +225,8 @@ class GuildActor(Actor):
             if flight.outcome is not None:
                 self._done(place.envelope.id, place.attempts + 1, protocol, flight.outcome, flight.ms)
             return
+        if flight is not None:  # of an attempt the store does not know of
+            self._strand(flight)
         self._lanes.resume(place, protocol, now)
         place.recovered = True
         fault = Fault("crashed", "the router ended while it ran", True)
@@ -204,14 +243,16 @@ class GuildActor(Actor):
             if place is None:
                 break
             envelope = place.envelope
-            with _Blamed(tools.blame, envelope.id):
+            with tools.blame.on(envelope.id):
                 if place.expires_at <= now:
                     self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
                     continue
                 route = self._route(place)
                 if not route:
                     tools.gate.park(self._guild)
-                    self._park(place, "no_executor")
+                    route = self._route(place)  # one may have come between the look and the parking
+                if not route:
+                    self._park(place, "no_executor", now)
                     continue
                 turn, at = tools.gate.enter(self._guild, envelope.subject, envelope.queue, now)
                 if turn is Turn.GO:
@@ -221,9 +262,10 @@ class GuildActor(Actor):
                 elif turn is Turn.FULL:
                     break
                 elif turn is Turn.LATER:
+                    self._note_wait(place, "rate_limit", now)
                     lanes.wait(place, at, "rate_limit")
                 else:
-                    self._park(place, turn.value)
+                    self._park(place, turn.value, now)
         return started
 
     def _route(self, place: Place) -> tuple[str, ...]:
@@ -233,9 +275,15 @@ class GuildActor(Actor):
             return tuple(reachable)
         return plan(envelope, self._tools.facts(envelope.type), reachable)
 
-    def _park(self, place: Place, reason: str) -> None:
+    def _park(self, place: Place, reason: str, now: int) -> None:
+        self._note_wait(place, reason, now)
         self._lanes.wait(place, PARKED, reason)
         self._parked.append(place)
+
+    def _note_wait(self, place: Place, reason: str, now: int) -> None:
+        # Once for each reason in a row: it may be woken in vain any number of times.
+        if not place.events or place.events[-1][1:] != ("held", reason):
+            place.events.append((now, "held", reason))
 
     def _unpark(self) -> None:
         parked, self._parked = self._parked, []
@@ -252,12 +300,15 @@ class GuildActor(Actor):
         return place
 
     def _done(self, id_: str, attempt: int, protocol: str, outcome: Outcome, ms: int) -> None:
+        flight = self._tools.flights.get(id_)
+        if flight is None or flight.outcome is not outcome:
+            return  # it was judged before
+        self._outbox.landed(flight)
         place = self._running(id_, attempt)
         if place is None or place.protocol != protocol:
             logger.debug("late outcome of %s attempt %d over %s: %s", id_, attempt, protocol, outcome.verdict)
             return
-        self._outbox.landed(id_, attempt, protocol)
-        with _Blamed(self._tools.blame, id_):
+        with self._tools.blame.on(id_):
             self._judge(place, outcome, ms, self.clock.now())
 
     def _judge(self, place: Place, outcome: Outcome, ms: int, now: int) -> None:
@@ -268,6 +319,9 @@ class GuildActor(Actor):
         self._outbox.publish("attempted", place, verdict)
         if outcome.verdict is Verdict.APPLIED:  # nearly always; and it depends on nothing else
             self._finish(place, Finish(Status.NOOP if outcome.noop else Status.OK), now, outcome.data)
+            return
+        if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
+            self._poison(place)
             return
         step = after(outcome, self._situation(place), now=now, random=self._tools.random.random())
         self._act(place, step, outcome, now)
@@ -283,15 +337,21 @@ class GuildActor(Actor):
         return Situation(facts, place.attempts, place.tried, place.protocol, route, safe or remembers, place.failures)
 
     def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
+        flight = self._tools.flights.get(id_)
+        if flight is None or not flight.asked_at or flight.ticket.attempt != attempt:
+            return  # it was answered before
+        self._outbox.landed(flight)
         place = self._running(id_, attempt)
         if place is None:
             return
         now = self.clock.now()
-        with _Blamed(self._tools.blame, id_):
+        with self._tools.blame.on(id_):
             last = place.history[-1] if place.history else None
             fault = Fault(last.code, last.message) if last and last.code else UNKNOWN
             found = "unknown" if happened is None else "applied" if happened else "not_applied"
             place.events.append((now, "verified", found))
+            if last is not None and happened is not None:
+                place.history[-1] = last._replace(verdict=found)  # no doubt is left
             random = self._tools.random.random()
             step = after_verification(happened, fault, self._situation(place), now=now, random=random)
             verdict = Verdict.NOT_APPLIED if happened is False else Verdict.IN_DOUBT
@@ -316,7 +376,7 @@ class GuildActor(Actor):
                 place.attempts += 1
                 self._bury(place, fault, now)
             case Verify():
-                self._outbox.check(place)
+                self._outbox.check(place, outcome, now)
 
     def _wait(self, place: Place, until: int, spent: bool, reason: str, outcome: Outcome, now: int) -> None:
         place.tried = ()
@@ -348,6 +408,22 @@ class GuildActor(Actor):
         if policy is OnExhausted.PAUSE:
             self._tools.pause_lane(lane_name(self._guild, envelope.subject))
 
+    def _gone(self, id_: str) -> None:
+        # The store has seen the end of its way. Nothing of it may run here, and nothing of it waits for an outcome.
+        place = self._lanes.get(id_)
+        if place is None:
+            return
+        flight = self._tools.flights.get(id_)
+        if flight is not None and not flight.taken:
+            self._strand(flight)
+        self._lanes.leave(place)
+
+    def _strand(self, flight: Flight) -> None:
+        """It will never depart."""
+        if self._tools.flights.land(flight, STRANDED, 0):
+            self._tools.gate.leave(flight.queue)
+        self._tools.flights.drop(flight)
+
     def _poison(self, place: Place) -> None:
         fault = Fault("poison", f"our own actors crashed on it {self._tools.options.poison_limit} times")
         self._tools.blame.forget(place.envelope.id)
@@ -362,41 +438,15 @@ class GuildActor(Actor):
         return True
 
 
-class _Blamed:
-    """Whoever raises in here has this envelope in hand."""
-
-    __slots__ = ("_blame", "_id")
-
-    def __init__(self, blame: Blame, id_: str) -> None:
-        self._blame = blame
-        self._id = id_
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._blame.add(self._id)
-
-
 class _Loaded:
-    """The journal's answer: the guild's unsettled envelopes."""
+    """The journal's answer: the guild's unsettled envelopes. A predecessor's is out of date."""
 
-    __match_args__ = ("records",)
+    __match_args__ = ("reader", "records")
 
-    def __init__(self, records: list[Record] | EngineError) -> None:
+    def __init__(self, reader: GuildActor, records: list[Record] | EngineError) -> None:
+        self.reader = reader
         self.records = records
 
 
 class _Reload:
     """To itself: read the store again."""
-
-
-def _pending(store: Store, guild: str) -> list[Record]:
-    records: list[Record] = []
-    page = 1_000
-    while True:
-        more = store.pending(guild, records[-1].position if records else 0, page)
-        records.extend(more)
-        if len(more) < page:
-            return records

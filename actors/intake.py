@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from actors.codec import pack
 from actors.errors import (
@@ -15,15 +16,16 @@ from actors.errors import (
     SequenceRepeat,
     ShuttingDown,
 )
-from actors.messages import Commit, Drain, Left, Submission, Submissions
+from actors.messages import Commit, Drain, Submission, Submissions, Untaken
 from actors.options import Options
 from actors.outcome import Answer, Status
 from actors.policy.limits import Denied, Limits, Rule
-from actors.policy.sequence import Sequences
+from actors.policy.sequence import Order, Sequences
 from actors.policy.shedding import admits
 from actors.ports import Note
 from actors.runtime.actor import Actor
-from actors.runtime.errors import MailboxFull
+from actors.runtime.clock import Timer
+from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.runtime.ref import Ref
 from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters
@@ -37,37 +39,62 @@ class Intake(Actor):
 
     mailbox_capacity = 20_000
     slice_size = 2_000
+    redeliver = 1
+    drain_on_stop = True
 
-    def __init__(self, *, options: Options, backlog: Backlog, counters: Counters, journal: Callable[[], Ref]) -> None:
+    def __init__(
+        self,
+        *,
+        options: Options,
+        backlog: Backlog,
+        counters: Counters,
+        sequences: Sequences[Submission],
+        journal: Callable[[], Ref],
+    ) -> None:
         super().__init__()
         self._options = options
         self._backlog = backlog
         self._counters = counters
         self._journal = journal
         self._limits = Limits(_rules(options)) if options.user_rate or options.guild_rate else None
-        self._sequences: Sequences[Submission] = Sequences(gap_timeout=options.sequence_gap)
+        self._sequences = sequences
+        self._gap_timer: Timer | None = None
+        self._gap_at = 0
         self._draining = False
+        self._slice: list[Submission] = []  # whom a crash would leave without a word
         self._admitted: list[Submission] = []
         self._notes: list[Note] = []
         self._noted_in = 0
         self._noted = 0
 
+    def on_start(self) -> None:
+        self._watch_gaps(self.clock.now())
+
+    def on_failure(self, *_: object) -> None:
+        # Nothing of this slice was handed on: whoever was in it may try again, and is told so. The successor gets the
+        # messages once more, finds who was told, and takes care of those that were not even looked at.
+        error = Overloaded("the door was restarted", retry_after=1_000)
+        now = self.clock.now()
+        for item in self._slice:
+            if not item.kept and not item.told:
+                self._backlog.leave([item.envelope.id])
+                self._turn_away(item, error, now)
+
     def on_receive(self, message: object) -> None:
         match message:
             case Submission():
-                self._offer(message, self.clock.now())
+                self._take([message], self.clock.now())
             case Submissions(items):
-                now = self.clock.now()
+                self._take(items, self.clock.now())
+            case Untaken(items):
                 for item in items:
-                    self._offer(item, now)
-            case Left(guilds):
-                self._backlog.leave(guilds)
+                    self._give_back(item)
             case Drain():
-                self._draining = True
+                self._drain(self.clock.now())
             case _GapOver():
+                self._gap_timer = None
                 now = self.clock.now()
-                for item in self._sequences.due(now):
-                    self._admit(item, now)
+                self._release(self._sequences.due(now), now)
                 self._watch_gaps(now)
 
     def on_flush(self) -> None:
@@ -76,12 +103,27 @@ class Intake(Actor):
             try:
                 self._journal().tell(Submissions(admitted))
             except MailboxFull:
+                self._backlog.leave([item.envelope.id for item in admitted])
                 for item in admitted:
-                    self._backlog.leave([item.envelope.guild])
-                    self._refuse(item, Overloaded("the journal is behind", retry_after=1_000), self.clock.now())
+                    self._turn_away(item, Overloaded("the journal is behind", retry_after=1_000), self.clock.now())
+        self._slice = []
         if self._notes:
             notes, self._notes = self._notes, []
-            self._journal().tell(Commit(list(notes), []))
+            with suppress(RuntimeFault):  # the sender was told; a line of the trail may be lost before the door may
+                self._journal().tell(Commit(list(notes), []))
+
+    def _drain(self, now: int) -> None:
+        # The numbers that are missing come too late now, so nothing is held back for them any more.
+        self._draining = True
+        for item in self._sequences.clear():
+            item.kept = False
+            self._refuse(item, ShuttingDown("the router is stopping", retry_after=5_000), now)
+
+    def _take(self, items: list[Submission], now: int) -> None:
+        fresh = [item for item in items if not (item.told or item.kept)]
+        self._slice += fresh
+        for item in fresh:
+            self._offer(item, now)
 
     def _offer(self, item: Submission, now: int) -> None:
         envelope = item.envelope
@@ -106,14 +148,28 @@ class Intake(Actor):
         if offered.refused:
             self._refuse(item, SequenceGap("too many messages wait for an earlier number", retry_after=1_000), now)
             return
-        for released in offered.released:
-            self._admit(released, now)
+        if offered.verdict is Order.HELD:
+            item.kept = True
+        self._release(offered.released, now)
         self._watch_gaps(now)
+
+    def _release(self, items: Sequence[Submission], now: int) -> None:
+        self._slice += items
+        for item in items:
+            item.kept = False
+        for item in items:
+            self._admit(item, now)
 
     def _watch_gaps(self, now: int) -> None:
         at = self._sequences.next_due()
+        if self._gap_timer is not None:
+            if at == self._gap_at:
+                return
+            self._gap_timer.cancel()
+            self._gap_timer = None
         if at:
-            self.send_after(max(0, at - now) / 1000, _GapOver())
+            self._gap_at = at
+            self._gap_timer = self.send_after(max(0, at - now) / 1000, _GapOver())
 
     def _admit(self, item: Submission, now: int) -> None:
         envelope = item.envelope
@@ -122,9 +178,9 @@ class Intake(Actor):
             return
         error = self._overload(item, now) or self._rate(item, now)
         if error is not None:
-            self._refuse(item, error, now)
+            self._turn_away(item, error, now)
             return
-        self._backlog.enter(envelope.guild)
+        self._backlog.enter(envelope.id, envelope.guild)
         self._admitted.append(item)
 
     def _overload(self, item: Submission, now: int) -> EngineError | None:
@@ -156,16 +212,24 @@ class Intake(Actor):
         envelope = item.envelope
         error = Expired("its deadline had passed when it came")
         self._note(item, error, now)
-        if item.waiter is not None:
-            item.waiter.on_expired(
-                error,
-                Answer(envelope.id, Status.EXPIRED, fault=error.fault, accepted_at=envelope.created_at, settled_at=now),
-            )
+        item.expire(
+            error,
+            Answer(envelope.id, Status.EXPIRED, fault=error.fault, accepted_at=envelope.created_at, settled_at=now),
+        )
+
+    def _turn_away(self, item: Submission, error: EngineError, now: int) -> None:
+        self._give_back(item)
+        self._refuse(item, error, now)
+
+    def _give_back(self, item: Submission) -> None:
+        # Its number has passed; it must not be a repeat when its sender tries again.
+        envelope = item.envelope
+        if envelope.sender_sequence:
+            self._sequences.give_back(envelope.sender, envelope.sender_sequence)
 
     def _refuse(self, item: Submission, error: EngineError, now: int) -> None:
         self._note(item, error, now)
-        if item.waiter is not None:
-            item.waiter.on_refused(error)
+        item.refuse(error)
 
     def _note(self, item: Submission, error: EngineError, now: int) -> None:
         self._counters.refuse(error.code)

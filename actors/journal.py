@@ -8,18 +8,38 @@ not forgotten because a disk was full for a second.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.errors import StoreError, StoreUnavailable
-from actors.messages import Admissions, Commit, Due, Entered, StoreCall, Submission, Submissions
+from actors.codec import decode
+from actors.errors import ShuttingDown, StoreError, StoreUnavailable
+from actors.messages import (
+    Admissions,
+    Check,
+    Commit,
+    Due,
+    Entered,
+    Gone,
+    Replied,
+    Settled,
+    Start,
+    StoreCall,
+    Submission,
+    Submissions,
+    Untaken,
+    tell,
+)
 from actors.places import place_of
 from actors.policy.facts import Facts
 from actors.ports import Accept, Backend, Enter, Result, Write
 from actors.runtime.actor import Actor
+from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
+from actors.tables.backlog import Backlog
 
 logger = logging.getLogger("guild_router.journal")
+
+Then = list[tuple[Ref | None, Any]]
 
 
 class Held:
@@ -32,17 +52,28 @@ class Held:
 class Journal(Actor):
     """Collects a slice, commits it, tells the results."""
 
-    mailbox_capacity = 100_000
+    mailbox_capacity = 1_000_000  # what the engine itself has to write is bounded by the backlog, and never refused
     slice_size = 2_000
     redeliver = 3
+    drain_on_stop = True
 
     def __init__(
-        self, store: Backend, *, facts: Callable[[str], Facts], deduplicator: Callable[[], Ref], held: Held, retry: int
+        self,
+        store: Backend,
+        *,
+        facts: Callable[[str], Facts],
+        deduplicator: Callable[[], Ref],
+        intake: Callable[[], Ref],
+        backlog: Backlog,
+        held: Held,
+        retry: int,
     ) -> None:
         super().__init__()
         self._store = store
         self._facts = facts
         self._deduplicator = deduplicator
+        self._intake = intake
+        self._backlog = backlog
         self._held = held
         self._retry = retry / 1000
         self._retrying = False
@@ -78,24 +109,33 @@ class Journal(Actor):
         submissions, self._submissions = self._submissions, []
         commits, self._commits = self._commits, []
         calls, self._calls = self._calls, []
-        if self._held.items:
-            commits = self._held.items + commits
-            self._held.items = []
+        held = self._held.items
+        if held:
+            commits = held + commits
         if not (submissions or commits or calls):
             return
         now = self.clock.now()
         try:
-            self._commit(submissions, commits, calls, now)
+            writes, results, answers = self._commit(submissions, commits, calls, now)
         except StoreError as error:
             self._hold(submissions, commits, calls, error)
-        else:
-            if self._failing:
-                self._failing = False
-                logger.warning("the store can be written again")
+            return
+        if self._failing:
+            self._failing = False
+            logger.warning("the store can be written again")
+        first_accept = len(results) - len(submissions)
+        self._tell_commits(commits, writes, results[:first_accept])
+        if held:
+            # Not before everybody was told: a crash on the way tells them again, which changes nothing.
+            self._held.items = []
+        if submissions:
+            self._tell_admissions(submissions, results[first_accept:], now)
+        for call, answer in zip(calls, answers, strict=True):
+            tell(call.reply, answer)
 
     def _commit(
         self, submissions: list[Submission], commits: list[Commit | Due], calls: list[StoreCall], now: int
-    ) -> None:
+    ) -> tuple[list[Write], list[Result], list[Any]]:
         writes: list[Write] = []
         facts = self._facts
         for commit in commits:
@@ -103,38 +143,71 @@ class Journal(Actor):
                 writes.extend(commit.writes)
             else:
                 writes.extend(Enter(id_) for id_, _ in commit.records)
-        first_accept = len(writes)
         for item in submissions:
             fact = facts(item.envelope.type)
             writes.append(Accept(item.envelope, item.frame, fact.window, fact.opposes))
         with self._store.together():
             results: list[Result] = self._store.write(writes, now) if writes else []
             answers = [_called(call, self._store, now) for call in calls]
-        self._tell_commits(commits, results)
-        if submissions:
-            pairs = list(zip(submissions, results[first_accept:], strict=True))
-            self._deduplicator().tell(Admissions(pairs, now))
-        for call, answer in zip(calls, answers, strict=True):
-            call.reply(answer)
+        return writes, results, answers
 
-    def _tell_commits(self, commits: list[Commit | Due], results: list[Result]) -> None:
+    def _tell_commits(self, commits: list[Commit | Due], writes: list[Write], results: list[Result]) -> None:
         told: dict[Ref, list[object]] = {}
+        replies: list[Replied] = []
+        doubtful = False in results  # seldom
         at = 0
         for commit in commits:
             if isinstance(commit, Commit):
-                at += len(commit.writes)
-                for ref, message in commit.then:
-                    told.setdefault(ref, []).append(message)
+                end = at + len(commit.writes)
+                then = commit.then
+                if doubtful:
+                    then = self._without(_refused(writes[at:end], results[at:end]), then)
+                at = end
+                for ref, message in then:
+                    if ref is not None:
+                        told.setdefault(ref, []).append(message)
+                    else:
+                        replies.append(message)
             else:
-                places = []
-                for (_, record), position in zip(commit.records, results[at:], strict=False):
-                    if isinstance(position, int) and position:
-                        places.append(place_of(record, position))
+                told.setdefault(self._deduplicator(), []).extend(_entered(commit, results[at:]))
                 at += len(commit.records)
-                if places:
-                    told.setdefault(self._deduplicator(), []).append(Entered(places))
         for ref, messages in told.items():
+            self._tell(ref, messages)
+        for reply in replies:
+            tell(reply.reply, reply.value)
+
+    def _without(self, gone: frozenset[str], then: Then) -> Then:
+        # The store is right: the ways of these envelopes have ended. Nothing more is done for them, least of all again.
+        if not gone:
+            return then
+        kept: Then = []
+        for ref, message in then:
+            match message:
+                case Settled(envelope) | Check(envelope) if envelope.id in gone:
+                    kept.append((self._deduplicator(), Gone(envelope)))
+                case Start(ticket) if ticket.envelope.id in gone:
+                    kept.append((self._deduplicator(), Gone(ticket.envelope)))
+                case Replied(id_, reply, _) if id_ in gone:
+                    kept.append((None, Replied(id_, reply, False)))
+                case _:
+                    kept.append((ref, message))
+        return kept
+
+    def _tell_admissions(self, submissions: list[Submission], results: Sequence[Result], now: int) -> None:
+        pairs = list(zip(submissions, results, strict=True))
+        if not self._tell(self._deduplicator(), [Admissions(pairs, now)]):
+            error = ShuttingDown("the router stopped; it may have been stored", retry_after=5_000)
+            for item in submissions:
+                item.refuse(error)
+
+    def _tell(self, ref: Ref, messages: list[object]) -> bool:
+        try:
             ref.tell_many(messages)
+        except RuntimeFault as error:
+            # Only while the tree stops, from the door down: what is written is found at the next start.
+            logger.warning("%d messages after a commit could not be told: %s", len(messages), error)
+            return False
+        return True
 
     def _hold(
         self, submissions: list[Submission], commits: list[Commit | Due], calls: list[StoreCall], error: StoreError
@@ -142,16 +215,19 @@ class Journal(Actor):
         if not self._failing:
             self._failing = True
             logger.error("the store cannot be written: %s", error)
-        refusal = StoreUnavailable(str(error), retry_after=max(1_000, int(self._retry * 1000)))
-        refusal.__cause__ = error
-        for item in submissions:
-            if item.waiter is not None:
-                item.waiter.on_refused(refusal)
-        for call in calls:
-            call.reply(refusal)
         self._held.items = commits
         if commits:
             self._try_later()
+        refusal = StoreUnavailable(str(error), retry_after=max(1_000, int(self._retry * 1000)))
+        refusal.__cause__ = error
+        self._backlog.leave([item.envelope.id for item in submissions])
+        for item in submissions:
+            item.refuse(refusal)
+        numbered = [item for item in submissions if item.envelope.sender_sequence]
+        if numbered:
+            self._tell(self._intake(), [Untaken(numbered)])
+        for call in calls:
+            tell(call.reply, refusal)
 
     def _try_later(self) -> None:
         if not self._retrying:
@@ -170,3 +246,22 @@ def _called(call: StoreCall, store: Backend, now: int) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - handed to the caller, whose function it was
         return error
+
+
+def _refused(writes: Sequence[Any], results: Sequence[Result]) -> frozenset[str]:
+    """Ids of whom the store says that they were not in flight."""
+    return frozenset(write.id for write, result in zip(writes, results, strict=True) if result is False)
+
+
+def _entered(due: Due, results: Sequence[Result]) -> list[object]:
+    """Who has its place now; and who was cancelled or known before, so that whoever waits for it is answered."""
+    messages: list[object] = []
+    places = []
+    for (_, record), position in zip(due.records, results, strict=False):
+        if isinstance(position, int) and position:
+            places.append(place_of(record, position))
+        else:
+            messages.append(Gone(decode(record.frame, trusted=True)))
+    if places:
+        messages.append(Entered(places))
+    return messages

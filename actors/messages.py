@@ -5,6 +5,7 @@ Most carry lists: a slice of work is passed on as one message.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -16,9 +17,11 @@ from actors.policy.lanes import Place
 from actors.ports import Backend, Record, Result, Ticket, Write
 from actors.runtime.ref import Ref
 
+logger = logging.getLogger("guild_router.engine")
+
 
 class Waiter(Protocol):
-    """Whoever sent an envelope and wants to know; called from actor threads, quick, never raises."""
+    """Whoever sent an envelope and wants to know; called from actor threads, quick; what it raises is logged."""
 
     def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002 - the port's word
         """It is stored; ``original`` is set when it is a duplicate of that envelope."""
@@ -35,11 +38,42 @@ class Waiter(Protocol):
 
 @dataclass(slots=True)
 class Submission:
-    """To intake, then to the journal: an envelope at the door."""
+    """To intake, then to the journal: an envelope at the door. Its sender is told once what became of it there."""
 
     envelope: Envelope
     frame: bytes
     waiter: Waiter | None = None
+    told: bool = False  #: a message is handed to the successor of a crashed actor, its sender must not notice
+    kept: bool = False  #: it waits for an earlier number of its sender
+
+    def accept(self, id: str, sequence: int, ahead: int, original: str = "") -> None:  # noqa: A002 - the port's word
+        """It is stored."""
+        if not self.told:
+            self.told = True
+            if self.waiter is not None:
+                tell(self.waiter.on_accepted, id, sequence, ahead, original)
+
+    def refuse(self, error: EngineError) -> None:
+        """It is not stored."""
+        if not self.told:
+            self.told = True
+            if self.waiter is not None:
+                tell(self.waiter.on_refused, error)
+
+    def expire(self, error: EngineError, answer: Answer) -> None:
+        """It came too late."""
+        if not self.told:
+            self.told = True
+            if self.waiter is not None:
+                tell(self.waiter.on_expired, error, answer)
+
+
+def tell(listener: Callable[..., object], *news: object) -> None:
+    """Call somebody who may be anybody's: what it raises is its own fault, and is logged."""
+    try:
+        listener(*news)
+    except Exception:
+        logger.exception("whoever waits for news raised an error")
 
 
 class Submissions(NamedTuple):
@@ -48,10 +82,10 @@ class Submissions(NamedTuple):
     items: list[Submission]
 
 
-class Left(NamedTuple):
-    """Deduplicator -> intake: one envelope less for each of these guilds."""
+class Untaken(NamedTuple):
+    """Journal -> intake: these numbered ones could not be stored; their numbers may come again."""
 
-    guilds: list[str]
+    items: list[Submission]
 
 
 class Drain(NamedTuple):
@@ -59,10 +93,28 @@ class Drain(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """Anybody -> journal: write these, then tell those."""
+    """Anybody -> journal: write these, then tell those.
+
+    What follows from a write that the store refused, because the envelope's way had ended before, is not told; instead
+    see ``Gone``.
+    """
 
     writes: list[Write]
-    then: list[tuple[Ref, object]]
+    then: list[tuple[Ref | None, Any]]
+
+
+class Replied(NamedTuple):
+    """In a ``Commit``, told to nobody's mailbox: ``reply(value)`` once it is written; ``id``: whom it is about."""
+
+    id: str
+    reply: Callable[[Any], None]
+    value: Any
+
+
+class Gone(NamedTuple):
+    """Journal -> deduplicator -> guild: the store refused a step of this envelope, whose way has ended before."""
+
+    envelope: Envelope
 
 
 class Due(NamedTuple):
@@ -140,24 +192,24 @@ class Wake(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Engine -> guild or scheduler: take it back if it has not started; ``reply(done)``."""
+    """Engine -> guild: take it back if it has not started; ``reply(done, or an error)`` when that is written."""
 
     id: str
-    reply: Callable[[bool], None]
+    reply: Callable[[Any], None]
 
 
 class Locate(NamedTuple):
     """Engine -> guild: how many of the guild are before it; ``reply(count)``, 0 when it runs or is not there."""
 
     id: str
-    reply: Callable[[int], None]
+    reply: Callable[[Any], None]
 
 
 class PurgeQueue(NamedTuple):
-    """Engine -> guild or scheduler: cancel what waits and has not started of one queue; ``reply(count)``."""
+    """Engine -> guild: cancel what waits and has not started of a queue; ``reply(count, or an error)`` when written."""
 
     queue: str
-    reply: Callable[[int], None]
+    reply: Callable[[Any], None]
 
 
 class Start(NamedTuple):
@@ -178,6 +230,12 @@ class Remind(NamedTuple):
 
     at: int
     guild: str
+
+
+class Forget(NamedTuple):
+    """Engine -> scheduler: these are cancelled, and will not be due."""
+
+    ids: list[str]
 
 
 class Delayed(NamedTuple):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from actors.answers import encode_answer
-from actors.messages import Check, Commit, Published, Settled, Start
+from actors.messages import Check, Commit, Published, Replied, Settled, Start
 from actors.options import Options
-from actors.outcome import Answer, Fault, Status
+from actors.outcome import Answer, Fault, Outcome, Status
 from actors.places import trail_of
 from actors.policy.facts import Facts
 from actors.policy.lanes import Place
@@ -32,7 +33,7 @@ class GuildTools:
     journal: Callable[[], Ref]
     deduplicator: Callable[[], Ref]
     scheduler: Callable[[], Ref]
-    hub: Callable[[], Ref]
+    publish: Callable[[list[Published]], None]
     listening: Callable[[], bool]
     gate: Gate
     guilds: Guilds
@@ -50,9 +51,9 @@ class Outbox:
     def __init__(self, tools: GuildTools) -> None:
         self._tools = tools
         self._writes: list[Write] = []
-        self._then: list[tuple[Ref, object]] = []
+        self._then: list[tuple[Ref | None, Any]] = []
         self._departing: list[Flight] = []
-        self._landed: list[tuple[str, int, str]] = []
+        self._landed: list[Flight] = []
         self._events: list[Published] = []
 
     def begin(self, place: Place, now: int) -> None:
@@ -66,14 +67,21 @@ class Outbox:
         self._then.append((self._tools.adapters(place.protocol), Start(ticket)))
         self.publish("started", place, place.protocol)
 
-    def landed(self, id: str, attempt: int, protocol: str) -> None:  # noqa: A002 - the port's word
+    def landed(self, flight: Flight) -> None:
         """This attempt is judged; it leaves the table together with what follows from it."""
-        self._landed.append((id, attempt, protocol))
+        self._landed.append(flight)
 
-    def check(self, place: Place) -> None:
-        """Ask the protocol whether the attempt in doubt happened."""
-        self._writes.append(Begin(place.envelope.id, place.attempts + 1, place.protocol))  # as it is written already
-        self._then.append((self._tools.adapters(place.protocol), Check(place.envelope, place.attempts + 1)))
+    def check(self, place: Place, outcome: Outcome, now: int) -> None:
+        """Ask the protocol whether the attempt in doubt happened. It stays in the table until that is known."""
+        envelope = place.envelope
+        attempt = place.attempts + 1
+        flight = Flight(Ticket(envelope, place.frame, attempt, 0, place.sequence, 0), place.protocol, place.started_at)
+        flight.taken = flight.handed = flight.given = True
+        flight.outcome = outcome
+        flight.asked_at = now
+        self._departing.append(flight)
+        self._writes.append(Begin(envelope.id, attempt, place.protocol))  # as it is written already
+        self._then.append((self._tools.adapters(place.protocol), Check(envelope, attempt)))
 
     def defer(self, place: Place, until: int, reason: str) -> None:
         """It keeps its place and comes back."""
@@ -96,6 +104,10 @@ class Outbox:
         self._writes.append(Bury(place.envelope.id, fault.code, encode_answer(answer), trail, place.attempts))
         self._then.append((self._tools.deduplicator(), Settled(place.envelope, answer)))
 
+    def reply(self, about: str, reply: Callable[[Any], None], value: object) -> None:
+        """Answer an operator once all this is written."""
+        self._then.append((None, Replied(about, reply, value)))
+
     def publish(self, kind: str, place: Place, detail: str) -> None:
         """Something the outside may want to see."""
         if self._tools.listening():
@@ -104,26 +116,31 @@ class Outbox:
     def send(self) -> None:
         """Hand everything to the journal, as one commit."""
         flights = self._tools.flights
-        if self._writes:
+        if self._writes or self._then:
             # From here on the attempts are under way: whoever takes over after a crash finds them in the table.
-            for flight in self._departing:
-                flights.add(flight)
-            self._departing = []
+            while self._departing:
+                stranded = flights.add(self._departing[-1])
+                self._departing.pop()
+                if stranded is not None:
+                    # Put there by a predecessor who crashed before the journal heard of it.
+                    self._tools.gate.leave(stranded.queue)
             writes, self._writes = self._writes, []
             then, self._then = self._then, []
             self._tools.journal().tell(Commit(writes, then))
-        if self._landed:
-            for id_, attempt, protocol in self._landed:
-                flights.remove(id_, attempt, protocol)
-            self._landed = []
         if self._events:
             events, self._events = self._events, []
-            self._tools.hub().tell_many(events)
+            self._tools.publish(events)
+        if self._landed:
+            # Last: when the table is empty, everything about these attempts is on its way.
+            for flight in self._landed:
+                flights.drop(flight)
+            self._landed = []
 
     def abandon(self) -> None:
         """The guild crashed before sending: give back the slots of attempts that will not depart."""
         for flight in self._departing:
-            self._tools.gate.leave(flight.queue)
+            if not flight.asked_at:
+                self._tools.gate.leave(flight.queue)
         self._departing = []
 
 

@@ -7,7 +7,9 @@ from typing import Any, cast
 from actors.codec import decode, pack, unpack
 from actors.outcome import Attempt, Verdict
 from actors.policy.lanes import Place
-from actors.ports import Record
+from actors.ports import Record, Store
+
+PAGE = 1_000
 
 EVENTS_KEPT = 64
 """Events of one envelope that are kept; a command that waits a thousand times explains itself with the newest."""
@@ -52,3 +54,13 @@ def read_trail(trail: bytes) -> tuple[list[Attempt], list[tuple[int, str, str]]]
         return [], []
     history, events = cast("tuple[list[list[Any]], list[list[Any]]]", unpack(trail))
     return [Attempt(*line) for line in history], [(at, what, detail) for at, what, detail in events]
+
+
+def pending_of(store: Store, guild: str) -> list[Record]:
+    """All unsettled envelopes of a guild that hold a position, in its order."""
+    records: list[Record] = []
+    while True:
+        more = store.pending(guild, records[-1].position if records else 0, PAGE)
+        records.extend(more)
+        if len(more) < PAGE:
+            return records

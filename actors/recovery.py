@@ -49,8 +49,11 @@ class Recovery(Actor):
     def on_start(self) -> None:
         self._guilds.hold()
         self._attach()
-        self._backlog.clear()
         self._ask(_Page(0, ()))
+
+    def on_stop(self) -> None:
+        # Stopped before the guilds are: if they are restarted without their places, nothing new may reach them first.
+        self._guilds.hold()
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -75,14 +78,14 @@ class Recovery(Actor):
         paused, delayed, records = found
         if paused is not None:
             self._gate.set_paused(paused)
-        for guild in delayed:
-            self._backlog.enter(guild)
+        for id_, guild in delayed:
+            self._backlog.enter(id_, guild)
         by_guild: dict[str, list[Place]] = {}
         for record in records:
             place = place_of(record)
+            self._backlog.enter(place.envelope.id, place.envelope.guild)
             by_guild.setdefault(place.envelope.guild, []).append(place)
         for guild, places in by_guild.items():
-            self._backlog.enter(guild, len(places))
             self._guilds.tell_recovered(guild, Enqueue(places))
         self._count += len(records)
         if len(records) == PAGE:
@@ -96,7 +99,7 @@ class _Found(NamedTuple):
     """What the store holds."""
 
     paused: frozenset[str] | None  #: on the first page
-    delayed: list[str]  #: likewise: a guild for each delayed envelope
+    delayed: list[tuple[str, str]]  #: likewise: (id, guild) of each delayed envelope
     records: list[Record]
 
 
@@ -119,15 +122,15 @@ class _Again:
         self.after = after
 
 
-def _delayed(store: Backend) -> list[str]:
-    """The guilds of the delayed envelopes, one entry each, for the backlog's count."""
-    guilds: list[str] = []
+def _delayed(store: Backend) -> list[tuple[str, str]]:
+    """(id, guild) of the delayed envelopes, for the backlog's count."""
+    found: list[tuple[str, str]] = []
     after = (0, "")
     while True:
         records = store.delayed(after, PAGE)
         for record in records:
             header = peek(record.frame)
-            guilds.append(header.guild)
+            found.append((header.id, header.guild))
             after = (header.due_at, header.id)
         if len(records) < PAGE:
-            return guilds
+            return found

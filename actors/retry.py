@@ -9,12 +9,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from actors.answers import encode_answer
 from actors.codec import decode
 from actors.errors import EngineError
-from actors.messages import Cancel, Commit, Delayed, Due, PurgeQueue, Remind, Settled, StoreCall, Wake
-from actors.outcome import Answer, Status
-from actors.ports import Record, Settle
+from actors.messages import Delayed, Due, Forget, Remind, StoreCall, Wake
+from actors.ports import Record
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.ref import Ref
@@ -22,6 +20,9 @@ from actors.tables.guilds import Guilds
 
 HELD = 10_000
 """Delayed envelopes held in memory; those due later stay in the store until there is room."""
+
+RELOAD = 1.0
+"""Seconds until a store that could not be read is asked again."""
 
 
 class RetryScheduler(Actor):
@@ -36,18 +37,15 @@ class RetryScheduler(Actor):
         *,
         guilds: Guilds,
         journal: Callable[[], Ref],
-        deduplicator: Callable[[], Ref],
         passivate_after: int,
         sweep_every: int,
     ) -> None:
         super().__init__()
         self._guilds = guilds
         self._journal = journal
-        self._deduplicator = deduplicator
         self._passivate_after = passivate_after
         self._sweep_every = sweep_every
         self._delayed: dict[str, Record] = {}
-        self._queues: dict[str, str] = {}  # id -> queue, of the delayed
         self._heap: list[tuple[int, str, str]] = []  # (at, guild to wake or "", id of a delayed or "")
         self._more_from: tuple[int, str] | None = None  # the store has delayed ones after this (due, id)
         self._loading = False
@@ -66,10 +64,12 @@ class RetryScheduler(Actor):
                 self._hold(records)
             case _Ring():
                 self._timer = None
-            case Cancel(id_, reply):
-                reply(self._cancel([id_]) == 1)
-            case PurgeQueue(queue, reply):
-                reply(self._cancel([id_ for id_, name in self._queues.items() if name == queue]))
+            case Forget(ids):
+                for id_ in ids:
+                    self._delayed.pop(id_, None)
+            case _Reload(after):
+                self._loading = False
+                self._load(after)
             case _Loaded(after, records):
                 self._loaded(after, records)
             case _Sweep():
@@ -86,7 +86,6 @@ class RetryScheduler(Actor):
                 woken[guild] = None
             elif id_ in self._delayed:
                 due.append((id_, self._delayed.pop(id_)))
-                self._queues.pop(id_, None)
         if due:
             self._journal().tell(Due(due))
         for guild in woken:
@@ -117,7 +116,6 @@ class RetryScheduler(Actor):
                 if key > self._more_from:
                     continue
             self._delayed[envelope.id] = record
-            self._queues[envelope.id] = envelope.queue
             heapq.heappush(self._heap, (envelope.due_at, "", envelope.id))
 
     def _load(self, after: tuple[int, str]) -> None:
@@ -130,33 +128,15 @@ class RetryScheduler(Actor):
         )
 
     def _loaded(self, after: tuple[int, str], records: list[Record] | EngineError) -> None:
-        self._loading = False
         if isinstance(records, EngineError):
-            self._more_from = after
-            self.send_after(1.0, _Ring())
+            self.send_after(RELOAD, _Reload(after))  # still loading
             return
+        self._loading = False
         self._more_from = None
         self._hold(records)
-        if len(records) == HELD // 2:
+        if len(records) == HELD // 2 and self._more_from is None:  # else not even these found room
             last = decode(records[-1].frame, trusted=True)
             self._more_from = (last.due_at, last.id)
-
-    def _cancel(self, ids: list[str]) -> int:
-        now = self.clock.now()
-        count = 0
-        for id_ in ids:
-            record = self._delayed.pop(id_, None)
-            if record is None:
-                continue
-            count += 1
-            self._queues.pop(id_, None)
-            envelope = decode(record.frame, trusted=True)
-            answer = Answer(
-                id_, Status.CANCELLED, sequence=record.sequence, accepted_at=record.accepted_at, settled_at=now
-            )
-            write = Settle(id_, answer.status, encode_answer(answer), b"")
-            self._journal().tell(Commit([write], [(self._deduplicator(), Settled(envelope, answer))]))
-        return count
 
     def _sweep(self) -> None:
         now = self.clock.now()
@@ -167,6 +147,15 @@ class RetryScheduler(Actor):
 
 class _Ring:
     """To itself: the time of the heap's head has come."""
+
+
+class _Reload:
+    """To itself: read the store again."""
+
+    __match_args__ = ("after",)
+
+    def __init__(self, after: tuple[int, str]) -> None:
+        self.after = after
 
 
 class _Sweep:

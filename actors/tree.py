@@ -12,15 +12,18 @@ from actors.guild import GuildActor
 from actors.hub import Hub, Listeners
 from actors.intake import Intake
 from actors.journal import Held, Journal
+from actors.messages import Published, Submission
 from actors.options import Options
 from actors.outbox import GuildTools
 from actors.policy.breaker import Breaker
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
+from actors.policy.sequence import Sequences
 from actors.ports import Backend, ExecutionProtocol
 from actors.queues import NamedQueues
 from actors.recovery import Recovery
 from actors.retry import RetryScheduler
+from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
@@ -34,6 +37,9 @@ from actors.tables.guilds import Guilds
 from actors.tables.landing import Landing
 from actors.tables.waiters import Waiters
 
+GUILD = "guild:"
+"""Before a guild's id it is its actor's name."""
+
 
 @dataclass(slots=True)
 class Tables:
@@ -41,6 +47,7 @@ class Tables:
 
     gate: Gate
     guilds: Guilds
+    sequences: Sequences[Submission]
     flights: Flights = field(default_factory=Flights)
     blame: Blame = field(default_factory=Blame)
     waiters: Waiters = field(default_factory=Waiters)
@@ -68,6 +75,7 @@ def engine_tree(
     random: Random,
     recovered: Callable[[int], None],
     pause_lane: Callable[[str], None],
+    on_guild_given_up: Callable[[Ref, BaseException | None], None],
     on_queue_event: Callable[[str, Mapping[str, object]], None] | None = None,
     extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
 ) -> SupervisorSpec:
@@ -88,6 +96,12 @@ def engine_tree(
 
         return ref
 
+    def publish(events: list[Published]) -> None:
+        try:
+            hub().tell_many(events)
+        except RuntimeFault:
+            tables.listeners.dropped += len(events)  # a slow listener loses events, nobody else loses anything
+
     adapter_refs = {name: to(f"adapter:{name}") for name in protocols}
     journal, deduplicator, scheduler, hub = to("journal"), to("deduplicator"), to("scheduler"), to("hub")
     guild_tools = GuildTools(
@@ -98,7 +112,7 @@ def engine_tree(
         journal=journal,
         deduplicator=deduplicator,
         scheduler=scheduler,
-        hub=hub,
+        publish=publish,
         listening=lambda: bool(tables.listeners),
         gate=tables.gate,
         guilds=tables.guilds,
@@ -115,6 +129,7 @@ def engine_tree(
             flights=tables.flights,
             landing=tables.landing,
             guilds=tables.guilds,
+            blame=tables.blame,
             grace=options.adapter_grace,
         )
 
@@ -124,17 +139,23 @@ def engine_tree(
             ChildSpec(
                 "journal",
                 lambda: Journal(
-                    store, facts=facts, deduplicator=deduplicator, held=tables.held, retry=options.store_retry
+                    store,
+                    facts=facts,
+                    deduplicator=deduplicator,
+                    intake=to("intake"),
+                    backlog=tables.backlog,
+                    held=tables.held,
+                    retry=options.store_retry,
                 ),
                 shutdown="infinity",
             ),
-            ChildSpec("hub", lambda: Hub(tables.listeners)),
+            # Nothing is built on the events, so their actor's crash is nobody else's.
+            SupervisorSpec("events", [ChildSpec("hub", lambda: Hub(tables.listeners))], intensity=10, period=10.0),
             ChildSpec(
                 "scheduler",
                 lambda: RetryScheduler(
                     guilds=tables.guilds,
                     journal=journal,
-                    deduplicator=deduplicator,
                     passivate_after=options.passivate_after,
                     sweep_every=options.sweep_every,
                 ),
@@ -145,10 +166,10 @@ def engine_tree(
                 lambda: Deduplicator(
                     waiters=tables.waiters,
                     guilds=tables.guilds,
+                    backlog=tables.backlog,
                     journal=journal,
-                    intake=to("intake"),
                     scheduler=scheduler,
-                    hub=hub,
+                    publish=publish,
                     listening=lambda: bool(tables.listeners),
                     counters=tables.counters,
                 ),
@@ -165,7 +186,9 @@ def engine_tree(
                 intensity=10,
                 period=10.0,
             ),
-            SupervisorSpec("guilds", [], dynamic=True, per_child=True, intensity=10, period=10.0),
+            SupervisorSpec(
+                "guilds", [], dynamic=True, per_child=True, intensity=10, period=10.0, on_give_up=on_guild_given_up
+            ),
             ChildSpec(
                 "recovery",
                 lambda: Recovery(
@@ -180,7 +203,13 @@ def engine_tree(
             ),
             ChildSpec(
                 "intake",
-                lambda: Intake(options=options, backlog=tables.backlog, counters=tables.counters, journal=journal),
+                lambda: Intake(
+                    options=options,
+                    backlog=tables.backlog,
+                    counters=tables.counters,
+                    sequences=tables.sequences,
+                    journal=journal,
+                ),
                 dispatcher="pool",
             ),
             *extras,
@@ -199,12 +228,12 @@ def attach_guilds(runtime: Runtime, guilds: Guilds, tools: GuildTools) -> None:
     supervisor = runtime.supervisor("guilds")
 
     def start(guild: str) -> Ref:
-        fresh = [True]
+        fresh = [not guilds.read(guild)]
 
         def make() -> GuildActor:
             first, fresh[0] = fresh[0], False
             return GuildActor(guild, tools, fresh=first)
 
-        return supervisor.start_child(ChildSpec(f"guild:{guild}", make, restart="permanent", dispatcher="pool"))
+        return supervisor.start_child(ChildSpec(GUILD + guild, make, restart="permanent", dispatcher="pool"))
 
     guilds.attach(start, supervisor.stop_child_if_idle)

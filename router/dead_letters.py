@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 
 from actors.answers import decode_answer
 from actors.codec import pack
-from actors.engine import Replayed
 from actors.ports import DeadFilter, DeadLetter, Note, Store
+from actors.replays import Replayed
 from actors.runtime.promise import Promise
 from router.response import AttemptLine, ResponseError, line
 

@@ -364,7 +364,7 @@ class Router:
     def restart_actor(self, name: str) -> bool:
         """Restart one actor on purpose; ``False``: no such actor."""
         try:
-            self.engine.runtime.restart(name, PATIENCE)
+            self.engine.restart(name, PATIENCE)
         except NoSuchActor:
             return False
         return True

@@ -21,6 +21,10 @@ AGING = 5_000
 """Milliseconds of waiting that weigh as much as one step of priority; the longest overtaking is 9 steps, 45 s."""
 
 
+PARKED = 1 << 60
+"""Not before anything: a head that waits to be woken, not for a time."""
+
+
 class Stage(IntEnum):
     """Where an envelope stands."""
 
@@ -90,8 +94,9 @@ class Place:
 
     @property
     def urgency(self) -> int:
-        """The smaller, the sooner."""
-        return self.accepted_at - self.envelope.priority * AGING
+        """The smaller, the sooner. A delay is no waiting: it counts from the time the place was due."""
+        envelope = self.envelope
+        return max(self.accepted_at, envelope.due_at) - envelope.priority * AGING
 
 
 class Lane:
@@ -173,11 +178,7 @@ class Lanes:
 
     def next(self, now: int) -> Place | None:
         """The most urgent startable head, not yet taken; call ``start`` or ``wait`` on it."""
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= now:
-            _, _, place = heapq.heappop(waiting)
-            if self._is_offered_head(place) and place.until <= now:
-                heapq.heappush(self._heap, (place.urgency, place.position, place))
+        self._ripen(now)
         heap = self._heap
         while heap:
             place = heap[0][2]
@@ -252,8 +253,9 @@ class Lanes:
             # A running one is looked at again when its attempt ends: until it is settled it has a deadline no more.
         return out
 
-    def wake_at(self) -> int:
+    def wake_at(self, now: int) -> int:
         """When something will be due that is not now: the next waiting head or deadline; 0: nothing."""
+        self._ripen(now)
         while self._waiting and not self._is_offered_head(self._waiting[0][2]):
             heapq.heappop(self._waiting)
         expiry = self._expiry
@@ -262,6 +264,13 @@ class Lanes:
         first = self._waiting[0][0] if self._waiting else 0
         second = expiry[0][0] if expiry else 0
         return min(first, second) if first and second else first or second
+
+    def _ripen(self, now: int) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= now:
+            _, _, place = heapq.heappop(waiting)
+            if self._is_offered_head(place) and place.until <= now:
+                heapq.heappush(self._heap, (place.urgency, place.position, place))
 
     def _is_offered_head(self, place: Place) -> bool:
         lane = place.lane
@@ -272,6 +281,8 @@ class Lanes:
             return
         lane.offered = True
         place = lane.places[0]
+        if place.until >= PARKED:
+            return  # whoever parked it remembers it
         if place.until:
             heapq.heappush(self._waiting, (place.until, place.position, place))
         else:

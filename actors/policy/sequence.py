@@ -12,6 +12,7 @@ a repeat. Not thread-safe: it has one owner.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import OrderedDict, deque
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
@@ -153,6 +154,21 @@ class Sequences(Generic[T]):
                 released += known.run()
             self._settle(sender, known)
         return released
+
+    def give_back(self, sender: str, number: int) -> None:
+        """It was released and then not taken after all: when it comes again it is late, not a repeat."""
+        known = self._waiting.get(sender) or self._calm.get(sender)
+        if known is not None and number < known.expected:
+            insort(known.missing, (number, number))
+            del known.missing[:-RANGES_KEPT]
+
+    def clear(self) -> list[T]:
+        """Wait for nobody any more: everything held, in its senders' order; all senders are forgotten."""
+        held = [known.held[number][0] for known in self._waiting.values() for number in sorted(known.held)]
+        self._calm.clear()
+        self._waiting.clear()
+        self._deadlines.clear()
+        return held
 
     def next_due(self) -> int:
         """When ``due`` has something to give (ms since the epoch); 0: nothing is held."""

@@ -5,13 +5,28 @@ from __future__ import annotations
 from threading import Event, Lock
 
 from actors.outcome import Outcome
+from actors.policy.breaker import Permit
 from actors.ports import Ticket
 
 
 class Flight:
     """One attempt, from the moment its guild writes it down until its guild has judged its outcome."""
 
-    __slots__ = ("guild", "handed", "ms", "outcome", "protocol", "queue", "started", "taken", "ticket")
+    __slots__ = (
+        "asked_at",
+        "given",
+        "guild",
+        "handed",
+        "ms",
+        "outcome",
+        "permit",
+        "protocol",
+        "queue",
+        "started",
+        "taken",
+        "ticket",
+        "times_asked",
+    )
 
     def __init__(self, ticket: Ticket, protocol: str, started: int) -> None:
         self.ticket = ticket
@@ -20,13 +35,17 @@ class Flight:
         self.protocol = protocol
         self.started = started  #: ms since the epoch
         self.taken = False  #: in its adapter's hands
-        self.handed = False  #: given to the protocol: from here on it may have happened
+        self.handed = False  #: on its way into the protocol: from here on it may have happened
+        self.given = False  #: the protocol has it, and owes an outcome
+        self.permit: Permit | None = None  #: its breaker's
         self.outcome: Outcome | None = None  #: landed, and not judged yet
         self.ms = 0
+        self.asked_at = 0  #: its outcome was in doubt, and its protocol is asked whether it happened, since then
+        self.times_asked = 0
 
 
 class Flights:
-    """Attempts by envelope id. Thread-safe: landing is decided under a lock, the rest are single steps on a dict."""
+    """Attempts by envelope id. Thread-safe."""
 
     def __init__(self) -> None:
         self._flights: dict[str, Flight] = {}
@@ -37,10 +56,14 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def add(self, flight: Flight) -> None:
-        """An attempt begins; it takes the place of an earlier one of its envelope."""
-        self.empty.clear()
-        self._flights[flight.ticket.envelope.id] = flight
+    def add(self, flight: Flight) -> Flight | None:
+        """An attempt begins. The one whose place it takes, if that had not landed: it never will."""
+        id_ = flight.ticket.envelope.id
+        with self._lock:
+            former = self._flights.get(id_)
+            self._flights[id_] = flight
+            self.empty.clear()
+        return former if former is not None and former.outcome is None else None
 
     def get(self, id: str) -> Flight | None:  # noqa: A002 - the word of the port
         """The attempt of an envelope, if one is under way."""
@@ -55,22 +78,22 @@ class Flights:
             flight.ms = ms
             return True
 
-    def remove(self, id: str, attempt: int, protocol: str) -> None:  # noqa: A002
-        """Judged: its guild has told the journal what follows."""
-        flight = self._flights.get(id)
-        if (
-            flight is not None
-            and flight.outcome is not None  # a new try of the same attempt has none yet
-            and flight.ticket.attempt == attempt
-            and flight.protocol == protocol
-        ):
-            self._flights.pop(id, None)
-        if not self._flights:
-            self.empty.set()
+    def drop(self, flight: Flight) -> None:
+        """Judged: its guild has told the journal what follows. A later one of the same envelope is left alone."""
+        id_ = flight.ticket.envelope.id
+        with self._lock:
+            if self._flights.get(id_) is flight:
+                del self._flights[id_]
+                if not self._flights:
+                    self.empty.set()
 
     def of(self, protocol: str) -> list[Flight]:
         """All attempts over one protocol that have not landed."""
         return [f for f in list(self._flights.values()) if f.protocol == protocol and f.outcome is None]
+
+    def asked(self, protocol: str) -> list[Flight]:
+        """All attempts over one protocol of which it is asked whether they happened."""
+        return [f for f in list(self._flights.values()) if f.protocol == protocol and f.asked_at]
 
     def all(self) -> list[Flight]:
         """All attempts."""

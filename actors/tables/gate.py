@@ -36,8 +36,11 @@ FULL = Answer(Turn.FULL)
 QUEUE_FULL = Answer(Turn.QUEUE_FULL)
 PAUSED = Answer(Turn.PAUSED)
 
-ROUTER = ""  # the waiting list of the router's own slots; those of queues go by the queue's name
+# Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name), for executors, for a resume.
+ROUTER = "router"
+QUEUE = "queue:"
 EXECUTORS = "executors"
+RESUMED = "resumed"
 
 
 def lane_name(guild: str, subject: str) -> str:
@@ -46,7 +49,11 @@ def lane_name(guild: str, subject: str) -> str:
 
 
 class Gate:
-    """Thread-safe; one lock, held for a handful of dict operations."""
+    """Thread-safe; one lock, held for a handful of dict operations.
+
+    Whenever a slot is free that somebody waits for, somebody who waits for it has been woken and has not acted yet:
+    ``leave`` wakes one, and whoever was woken says so by ``nudge`` when it has acted, which wakes the next.
+    """
 
     def __init__(self, options: Options, wake: Callable[[str], None]) -> None:
         self._lock = Lock()
@@ -57,27 +64,29 @@ class Gate:
         self._rates = Limits(_rules(self._queues))
         self._rated = frozenset(name for name, queue in self._queues.items() if queue.rate)
         self._waiting: dict[str, dict[str, None]] = {}
+        self._written: frozenset[str] = frozenset()
+        self._pausing: frozenset[str] = frozenset()
         self.running = 0
         self.paused: frozenset[str] = frozenset()
         self.closed = False
 
     def enter(self, guild: str, subject: str, queue: str, now: int) -> Answer:
         """Take a slot at every level, or none; ``leave`` gives it back."""
-        paused = self.paused
         with self._lock:
             if self.closed:
                 return FULL
+            paused = self.paused
             if paused and (queue in paused or lane_name(guild, subject) in paused):
-                self._waiting.setdefault(queue, {})[guild] = None
+                self._line_up(RESUMED, guild)
                 return PAUSED
             if self.running >= self._max:
-                self._waiting.setdefault(ROUTER, {})[guild] = None
+                self._line_up(ROUTER, guild)
                 return FULL
             rule = self._queues.get(queue)
             if rule is not None:
                 used = self._in_queue.get(queue, 0)
                 if rule.concurrency and used >= rule.concurrency:
-                    self._waiting.setdefault(queue, {})[guild] = None
+                    self._line_up(QUEUE + queue, guild)
                     return QUEUE_FULL
                 if queue in self._rated:
                     answer = self._rates.admit([("queue", queue)], now)
@@ -88,7 +97,7 @@ class Gate:
             return GO
 
     def occupy(self, queue: str) -> None:
-        """Take a slot without asking: an attempt that goes on over another protocol, or is found running."""
+        """Take a slot without asking: an attempt that goes on over another protocol."""
         with self._lock:
             self.running += 1
             if queue in self._queues:
@@ -100,37 +109,51 @@ class Gate:
             self.running -= 1
             if queue in self._queues:
                 self._in_queue[queue] -= 1
-            woken = self._pick(queue)
+            woken = self._pick() if self._waiting else ()
         for guild in woken:
             self._wake(guild)
 
-    def nudge(self, queue: str = ROUTER) -> None:
-        """A guild was woken and had nothing to start: let the next one try."""
+    def nudge(self) -> None:
+        """A guild that was woken has acted: if a slot is still free, let the next one try."""
         if not self._waiting:
             return
         with self._lock:
-            woken = self._pick(queue) if self.running < self._max else []
+            woken = self._pick()
         for guild in woken:
             self._wake(guild)
 
     def park(self, guild: str) -> None:
-        """The guild waits until executors come or go."""
+        """The guild waits until executors come or go. Look for them once more after this: they may just have come."""
         with self._lock:
-            self._waiting.setdefault(EXECUTORS, {})[guild] = None
+            self._line_up(EXECUTORS, guild)
 
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: whoever waits for one tries again."""
-        self._wake_list(EXECUTORS)
+        with self._lock:
+            woken = self._waiting.pop(EXECUTORS, {})
+        for guild in woken:
+            self._wake(guild)
 
     def set_paused(self, names: frozenset[str]) -> None:
-        """The paused queues and lanes are these now; what waited for a resumed one tries again."""
+        """The store says that these queues and lanes are paused; what waited for a resumed one tries again."""
         with self._lock:
-            gone = self.paused - names
-            self.paused = names
-            woken = [guild for name, guilds in self._waiting.items() for guild in guilds] if gone else []
-            if gone:
-                self._waiting.clear()
-        for guild in dict.fromkeys(woken):
+            self._written = names
+            woken = self._resumed()
+        for guild in woken:
+            self._wake(guild)
+
+    def pause_at_once(self, name: str) -> None:
+        """Paused from now on, although the store does not say so yet."""
+        with self._lock:
+            self._pausing |= {name}
+            self._resumed()
+
+    def pause_written(self, name: str) -> None:
+        """The store says so now."""
+        with self._lock:
+            self._pausing -= {name}
+            woken = self._resumed()
+        for guild in woken:
             self._wake(guild)
 
     def close(self) -> None:
@@ -138,24 +161,35 @@ class Gate:
         with self._lock:
             self.closed = True
 
-    def _pick(self, queue: str) -> list[str]:
-        # Called with the lock held. One waiting guild for the freed slot of the router, one for that of the queue.
+    def _resumed(self) -> list[str]:
+        # Called with the lock held.
+        before, self.paused = self.paused, self._written | self._pausing
+        return list(self._waiting.pop(RESUMED, {})) if before - self.paused else []
+
+    def _line_up(self, name: str, guild: str) -> None:
+        self._waiting.setdefault(name, {})[guild] = None
+
+    def _pick(self) -> list[str]:
+        # Called with the lock held. One guild for each kind of slot that is free.
         woken = []
-        for name in (ROUTER, queue) if queue != ROUTER else (ROUTER,):
-            guilds = self._waiting.get(name)
-            if guilds:
-                guild = next(iter(guilds))
-                del guilds[guild]
-                if not guilds:
-                    del self._waiting[name]
-                woken.append(guild)
+        for name in tuple(self._waiting):
+            if not self._is_free(name):
+                continue
+            guilds = self._waiting[name]
+            guild = next(iter(guilds))
+            del guilds[guild]
+            if not guilds:
+                del self._waiting[name]
+            woken.append(guild)
         return woken
 
-    def _wake_list(self, name: str) -> None:
-        with self._lock:
-            guilds = self._waiting.pop(name, {})
-        for guild in guilds:
-            self._wake(guild)
+    def _is_free(self, name: str) -> bool:
+        if self.running >= self._max or name in (EXECUTORS, RESUMED):
+            return False
+        if name == ROUTER:
+            return True
+        queue = name.removeprefix(QUEUE)
+        return self._in_queue.get(queue, 0) < self._queues[queue].concurrency
 
 
 def _rules(queues: dict[str, QueueOptions]) -> list[Rule]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 
 from actors.messages import Wake
-from actors.runtime.errors import ActorStopped
+from actors.runtime.errors import ActorStopped, RuntimeFault
 from actors.runtime.ref import Ref
 
 
 class Guilds:
-    """Guild id -> live actor. Messages to one guild from one thread arrive in order, across forgetting and restarts."""
+    """Guild id -> live actor. Messages to one guild from one thread arrive in order, across forgetting and restarts.
+
+    Thread-safe; messages are held back while nobody can start a guild, and until recovery has put the old places first.
+    """
 
     def __init__(self) -> None:
         self._refs: dict[str, Ref] = {}
         self._idle: dict[str, int] = {}
         self._lock = Lock()
+        self._unread: set[str] = set()
         self._start: Callable[[str], Ref] | None = None
         self._stop: Callable[[Ref], bool] | None = None
-        self._back: list[tuple[str, object]] | None = []  # held until recovery has put the old places first
+        self._back: list[tuple[str, object]] | None = []  # held back
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -31,9 +36,10 @@ class Guilds:
             self._stop = stop_if_idle
             self._refs.clear()
             self._idle.clear()
+            self._unread.clear()  # recovery tells them everything
 
     def hold(self) -> None:
-        """Recovery begins: what is told from now on waits until ``release``; ``tell_recovered`` goes through."""
+        """Recovery begins, or will: what is told waits until ``release``; ``tell_recovered`` goes through."""
         with self._lock:
             if self._back is None:
                 self._back = []
@@ -51,7 +57,7 @@ class Guilds:
                 self.tell_recovered(guild, message)
 
     def tell(self, guild: str, message: object) -> None:
-        """Tell a guild, starting it if need be."""
+        """Tell a guild, starting it if need be. Raises ``MailboxFull``."""
         if self._back is not None:
             with self._lock:
                 if self._back is not None:
@@ -62,20 +68,29 @@ class Guilds:
     def tell_recovered(self, guild: str, message: object) -> None:
         """As ``tell``, also while recovery runs."""
         while True:
-            ref = self._refs.get(guild)
+            ref = self._refs.get(guild) or self._started(guild, message)
             if ref is None:
-                with self._lock:
-                    ref = self._refs.get(guild)
-                    if ref is None:
-                        if self._start is None:
-                            raise ActorStopped("guilds")
-                        ref = self._refs[guild] = self._start(guild)
+                return
             try:
                 ref.tell(message)
             except ActorStopped:
                 self.forget(guild, ref)  # it was passivated, or given up, between the look and the tell
             else:
                 return
+
+    def _started(self, guild: str, message: object) -> Ref | None:
+        with self._lock:
+            ref = self._refs.get(guild)
+            if ref is None and self._start is not None:
+                with suppress(ActorStopped):
+                    ref = self._refs[guild] = self._start(guild)
+            if ref is None:
+                # Their supervisor is down. If it comes back, recovery comes after it, puts the old places first and
+                # releases; if not, the tree stops, and what is stored is found at the next start.
+                if self._back is None:
+                    self._back = []
+                self._back.append((guild, message))
+            return ref
 
     def wake(self, guild: str, message: Wake) -> None:
         """Tell a guild only if it lives: one that does not has nothing to wake for."""
@@ -86,6 +101,8 @@ class Guilds:
             ref.tell(message)
         except ActorStopped:
             self.forget(guild, ref)
+        except RuntimeFault:
+            pass  # full: it has enough to wake for
 
     def everybody(self) -> list[str]:
         """The guilds that live now."""
@@ -100,25 +117,42 @@ class Guilds:
 
     def idle(self, guild: str, now: int) -> None:
         """A guild has nothing left to do since ``now``."""
-        self._idle.pop(guild, None)
-        self._idle[guild] = now
+        with self._lock:
+            self._idle.pop(guild, None)
+            self._idle[guild] = now
 
     def busy(self, guild: str) -> None:
         """It has work again."""
-        self._idle.pop(guild, None)
+        with self._lock:
+            self._idle.pop(guild, None)
 
     def passivate(self, before: int) -> int:
         """Forget guilds idle since before that time (ms); how many."""
         count = 0
-        while self._idle:
-            guild, since = next(iter(self._idle.items()))
-            if since > before:
-                break
-            self._idle.pop(guild, None)
-            ref = self._refs.get(guild)
-            if ref is None or self._stop is None:
-                continue
-            if self._stop(ref):
+        while (found := self._idle_since(before)) is not None:
+            guild, ref = found
+            if ref is not None and self._stop is not None and self._stop(ref):
                 self.forget(guild, ref)
                 count += 1
         return count
+
+    def _idle_since(self, before: int) -> tuple[str, Ref | None] | None:
+        with self._lock:
+            for guild, since in self._idle.items():
+                if since > before:
+                    return None
+                del self._idle[guild]
+                return guild, self._refs.get(guild)
+        return None
+
+    def leave_unread(self, guild: str) -> None:
+        """Its actor ended with work left: whoever is started next under its name reads the store first."""
+        with self._lock:
+            self._unread.add(guild)
+
+    def read(self, guild: str) -> bool:
+        """Whether somebody left it with work; the one who asks takes over. Called by whoever starts it."""
+        if guild in self._unread:
+            self._unread.discard(guild)
+            return True
+        return False

@@ -17,21 +17,33 @@ class Waiting(NamedTuple):
 
 
 class Waiters:
-    """Waiting senders by the id of the envelope that will be answered."""
+    """Waiting senders by the id of the envelope that will be answered; a sender waits once, however often added."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[Waiting]] = {}
+        # Nearly always one waits, who stands for himself; more are a dictionary by the waiter's identity.
+        self._waiting: dict[str, Waiting | dict[int, Waiting]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, id: str, waiting: Waiting) -> None:  # noqa: A002 - the word of the port
         """One more waits for ``id``."""
-        self._waiting.setdefault(id, []).append(waiting)
+        others = self._waiting.setdefault(id, waiting)
+        if others is waiting:
+            return
+        if isinstance(others, Waiting):
+            others = self._waiting[id] = {_identity(others): others}
+        others.setdefault(_identity(waiting), waiting)
 
-    def pop(self, id: str) -> list[Waiting]:  # noqa: A002
-        """All who wait for ``id``; they are answered now."""
-        return self._waiting.pop(id, [])
+    def next(self, id: str) -> Waiting | None:  # noqa: A002
+        """Somebody who waits for ``id``, taken out to be answered now; ``None``: nobody is left."""
+        others = self._waiting.get(id)
+        if not isinstance(others, dict):
+            return self._waiting.pop(id, None)  # type: ignore[return-value]  # it is one or nobody
+        waiting = others.pop(next(iter(others)))
+        if not others:
+            del self._waiting[id]
+        return waiting
 
     def ids(self) -> list[str]:
         """All ids somebody waits for."""
@@ -39,6 +51,12 @@ class Waiters:
 
     def clear(self) -> list[Waiting]:
         """Everybody; nobody will be answered any more."""
-        everybody = [waiting for many in self._waiting.values() for waiting in many]
-        self._waiting.clear()
+        everybody: list[Waiting] = []
+        for id_ in self.ids():
+            while (waiting := self.next(id_)) is not None:
+                everybody.append(waiting)
         return everybody
+
+
+def _identity(waiting: Waiting) -> int:
+    return id(waiting.waiter)

@@ -52,7 +52,7 @@ def test_a_waiting_head_blocks_its_lane_and_nothing_else() -> None:
     assert lanes.next(0) is other
     lanes.start(other, "direct", 0)
     assert lanes.next(999) is None
-    assert lanes.wake_at() == 1_000
+    assert lanes.wake_at(999) == 1_000
     assert lanes.next(1_000) is head
 
 
@@ -93,7 +93,7 @@ def test_deadlines_are_found_behind_a_blocked_head_and_not_while_running() -> No
     lanes = entered(head, behind)
     lanes.next(0)
     lanes.start(head, "direct", 0)
-    assert lanes.wake_at() == 50
+    assert lanes.wake_at(0) == 50
     assert lanes.expired(200) == [behind]
     lanes.leave(behind)
     lanes.wait(head, 300, "retry")

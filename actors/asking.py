@@ -1,0 +1,56 @@
+"""How those outside ask the actors: promises that are settled once, whoever answers, and answers that are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from actors.runtime.promise import Promise
+
+
+class Barrier:
+    """Asked of an actor: everything sent before has been received when it answers."""
+
+
+class Tally:
+    """Counts answers from several actors into one promise; an error of one is the answer. Thread-safe."""
+
+    def __init__(self, expected: int, promise: Promise[int]) -> None:
+        self._lock = Lock()
+        self._left = expected
+        self._count = 0
+        self._promise = promise
+
+    def voice(self) -> Callable[[Any], None]:
+        """For one of them: it counts once, however often it is called, as messages may be handled again."""
+        used = False
+
+        def answer(count: Any) -> None:
+            nonlocal used
+            if isinstance(count, Exception):
+                self._promise.offer_failure(count)
+                return
+            with self._lock:
+                if used:
+                    return
+                used = True
+                self._count += count
+                self._left -= 1
+                if self._left:
+                    return
+            self._promise.offer(self._count)
+
+        return answer
+
+
+def settle(promise: Promise[Any]) -> Callable[[Any], None]:
+    """Settles it with a value or an error; only the first one counts."""
+
+    def answer(value: Any) -> None:
+        if isinstance(value, Exception):
+            promise.offer_failure(value)
+        else:
+            promise.offer(value)
+
+    return answer

@@ -1,0 +1,34 @@
+"""A world over each store, made by the fixture ``make``, and over memory alone, for what no store can change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.world import Maker, World
+
+Make = Callable[..., World]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """``make(**options)``: a world; ``make(after=world)``: one more, on what the other had stored when it was killed."""
+    maker = Maker(request.param, tmp_path)
+    yield maker
+    maker.clear()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Make]:
+    """As ``make``, over memory alone."""
+    maker = Maker("memory", tmp_path)
+    yield maker
+    maker.clear()
+
+
+@pytest.fixture
+def world(memory: Make) -> World:
+    """One over memory."""
+    return memory()
