@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.nursery import Nursery
+from tests.chaos.nursery import Nursery, said
 from tests.chaos.run import Scene
 
 
@@ -22,12 +22,8 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 @pytest.fixture
 def scene(tmp_path: Path, nursery: Nursery) -> Iterator[Scene]:
     """A fresh store; when the test fails, what the lives printed is shown."""
-    start = nursery.log.stat().st_size
-    yield Scene(tmp_path, nursery)
-    nursery.clear()
-    with nursery.log.open("rb") as log:
-        log.seek(start)
-        print(log.read().decode(errors="replace")[-20_000:])
+    with said(nursery):
+        yield Scene(tmp_path, nursery)
 
 
 @pytest.fixture(scope="session")

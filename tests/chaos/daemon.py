@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.chaos.load import Order, Told, accepted, refused, silent
+from tests.chaos.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 READY = 30.0
@@ -29,42 +30,111 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Process(Protocol):
+    """A process of ours, executed or forked (``tests.chaos.nursery.Life``)."""
+
+    pid: int
+
+    def ended(self, within: float) -> bool: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def signal(self, number: int) -> None: ...
+
+
+class Executed:
+    """A program started from nothing."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=out, cwd=ROOT, env={**os.environ, **environment}
+            )
+        self.pid = self._process.pid
+
+    def ended(self, within: float) -> bool:
+        """Whether it ended by itself in the next ``within`` seconds."""
+        try:
+            self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code (negative: the signal that ended it); ``subprocess.TimeoutExpired``."""
+        return self._process.wait(timeout)
+
+    def signal(self, number: int) -> None:
+        """Send a signal unless it is gone."""
+        self._process.send_signal(number)
+
+
+class Site:
+    """Where the lives of one daemon run one after another: a folder with store, history and log, and a port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = f"sqlite:///{folder / 'router.db'}"
+        self.log = folder / "daemon.log"
+        self.port = free_port()
+        self._lives = 0
+
+    def execute(self, *wrapper: str) -> Daemon:
+        """The next life, as a user starts it; ``wrapper``: a command that runs it."""
+        name = self._name()
+        command = [*wrapper, sys.executable, "-m", "router", *self._arguments()]
+        return Daemon(name, self.port, Executed(command, self._environment(name), self.log))
+
+    def fork(self, nursery: Nursery) -> Daemon:
+        """The next life, forked from a process that has imported everything; its log is the nursery's."""
+        name = self._name()
+        life = nursery.start(
+            "tests.chaos.served:serve", environment=self._environment(name), arguments=self._arguments()
+        )
+        return Daemon(name, self.port, life)
+
+    def _name(self) -> str:
+        self._lives += 1
+        return f"router-{self._lives}"
+
+    def _arguments(self) -> list[str]:
+        options = ["--app", "tests.chaos.app:router", "--store", self.store, "--port", str(self.port), "--drain", "5"]
+        return ["serve", *options]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        return {"ROUTER_STORE": self.store, "CHAOS_FOLDER": str(self.folder), "CHAOS_LIFE": name}
+
+
 class Daemon:
     """One life of it."""
 
-    def __init__(self, folder: Path, store: str, name: str, port: int, wrapper: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, port: int, process: Process) -> None:
         self.name = name
         self.port = port
-        self._log = (folder / "daemon.log").open("ab")
-        arguments = ["serve", "--app", "tests.chaos.app:router", "--store", store, "--port", str(port), "--drain", "5"]
-        self.process = subprocess.Popen(
-            [*wrapper, sys.executable, "-m", "router", *arguments],
-            stdout=self._log,
-            stderr=self._log,
-            cwd=ROOT,
-            env={**os.environ, "ROUTER_STORE": store, "CHAOS_FOLDER": str(folder), "CHAOS_LIFE": name},
-        )
+        self.process = process
 
     def ready(self) -> float:
         """Wait until it takes commands; the seconds that took."""
         began = time.monotonic()
         while time.monotonic() - began < READY:
-            if self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended with {self.process.returncode}; see daemon.log")
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            with contextlib.suppress(OSError):
                 if _get(self.port, "/readyz")[0] == 200:
                     return time.monotonic() - began
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.01)
-        raise AssertionError(f"{self.name} does not answer in {READY} s; see daemon.log")
+            if self.process.ended(within=0.01):
+                raise AssertionError(f"{self.name} ended with {self.process.wait(1)}; see its log")
+        raise AssertionError(f"{self.name} does not answer in {READY} s; see its log")
+
+    def live(self, seconds: float) -> None:
+        """Let it be for a while; it must not end by itself."""
+        if self.process.ended(within=seconds):
+            raise AssertionError(f"{self.name} ended by itself with {self.process.wait(1)}; see its log")
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
-        self.process.kill()
+        self.process.signal(signal.SIGKILL)
         code = self.process.wait(10)
         if code != -signal.SIGKILL:
-            raise AssertionError(f"{self.name} ended by itself with {code}; see daemon.log")
-        self._log.close()
+            raise AssertionError(f"{self.name} ended by itself with {code}; see its log")
 
     def get(self, path: str) -> Any:
         """The JSON of a GET that must be answered 200."""
@@ -91,6 +161,16 @@ class HttpDoor:
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def __enter__(self) -> HttpDoor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def submit(self, order: Order) -> Told:
         """POST it. No answer, or half of one, is ``unknown``."""

@@ -45,6 +45,8 @@ def _live(target: Callable[..., None], arguments: dict[str, Any]) -> None:
         os.setpgid(0, 0)
         target(**arguments)
         code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -134,6 +136,19 @@ class Nursery:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def said(nursery: Nursery) -> Iterator[None]:
+    """Afterwards nothing of it runs any more, and what its children said in here is printed."""
+    start = nursery.log.stat().st_size
+    try:
+        yield
+    finally:
+        nursery.clear()
+        with nursery.log.open("rb") as log:
+            log.seek(start)
+            print(log.read().decode(errors="replace")[-20_000:])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 
 from actors.codec import peek
 from router.stores.url import open_store
-from tests.chaos.daemon import Daemon, HttpDoor, free_port
+from tests.chaos.daemon import Daemon, HttpDoor, Site
 from tests.chaos.load import HOLD, Order, call, wait_until
 from tests.history.events import Begin, Effect, End, Event, Ok
 from tests.history.recorder import Recorder, read
@@ -26,21 +26,19 @@ Start = Callable[..., Daemon]
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts lives of one daemon on one file and port; what is left of them is killed."""
     lives: list[Daemon] = []
-    port = free_port()
+    site = Site(tmp_path)
 
     def one(*wrapper: str) -> Daemon:
-        name = f"router-{len(lives) + 1}"
-        daemon = Daemon(tmp_path, f"sqlite:///{tmp_path / 'router.db'}", name, port, wrapper)
+        daemon = site.execute(*wrapper)
         lives.append(daemon)
         daemon.ready()
         return daemon
 
     yield one
     for daemon in lives:
-        if daemon.process.poll() is None:
-            daemon.process.kill()
-            daemon.process.wait(10)
-    print((tmp_path / "daemon.log").read_text(errors="replace")[-10_000:])
+        if not daemon.process.ended(within=0):
+            daemon.kill()
+    print(site.log.read_text(errors="replace")[-10_000:])
 
 
 def order(key: str, **fields: Any) -> Order:
@@ -73,8 +71,8 @@ def test_q5_the_202_is_written_after_fdatasync_returned(tmp_path: Path, start: S
     trace = tmp_path / "trace"
     calls = "trace=read,recvfrom,recvmsg,fdatasync,fsync,write,writev,sendto,sendmsg"
     daemon = start(strace, "-f", "-qq", "-y", "-s", "300", "-e", calls, "-o", str(trace))
-    with Recorder(tmp_path, "client") as recorder:
-        assert call(recorder, HttpDoor(daemon.port), order("the-one"), "c1").kind is Ok
+    with Recorder(tmp_path, "client") as recorder, HttpDoor(daemon.port) as door:
+        assert call(recorder, door, order("the-one"), "c1").kind is Ok
     child = int(Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()[0])
     subprocess.run(["kill", "-TERM", str(child)], check=True)
     daemon.process.wait(30)
@@ -106,12 +104,11 @@ def _returned(lines: list[str]) -> Iterator[bool]:
 
 def test_q9_sigterm_finishes_what_runs_and_leaves_the_rest_uncharged(tmp_path: Path, start: Start) -> None:
     daemon = start()
-    with Recorder(tmp_path, "client") as recorder:
-        door = HttpDoor(daemon.port)
+    with Recorder(tmp_path, "client") as recorder, HttpDoor(daemon.port) as door:
         assert call(recorder, door, order("running", before=1_500), "c1").kind is Ok
         assert call(recorder, door, order("waiting"), "c2").kind is Ok
         wait_until(lambda: seen(tmp_path, Begin, "running"), 10, lambda: "it did not begin")
-        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.signal(signal.SIGTERM)
         wait_until(lambda: refuses(daemon), 5, lambda: "it still takes commands")
     assert daemon.process.wait(15) == 0
     assert seen(tmp_path, Effect, "running")
@@ -123,21 +120,20 @@ def test_q9_sigterm_finishes_what_runs_and_leaves_the_rest_uncharged(tmp_path: P
 
 def refuses(daemon: Daemon) -> bool:
     """Whether a new command is turned away: 503, or nobody listens any more."""
-    told = HttpDoor(daemon.port).submit(Order("CHAOS_STEP", "guild-2", "late", "late"))
-    return told.kind is not Ok
+    with HttpDoor(daemon.port) as door:
+        return door.submit(Order("CHAOS_STEP", "guild-2", "late", "late")).kind is not Ok
 
 
 def test_q9_a_second_sigterm_stops_at_once_and_loses_nothing(tmp_path: Path, start: Start) -> None:
     daemon = start()
-    with Recorder(tmp_path, "client") as recorder:
-        door = HttpDoor(daemon.port)
+    with Recorder(tmp_path, "client") as recorder, HttpDoor(daemon.port) as door:
         assert call(recorder, door, order("running", before=HOLD), "c1").kind is Ok
         assert call(recorder, door, order("waiting"), "c2").kind is Ok
         wait_until(lambda: seen(tmp_path, Begin, "running"), 10, lambda: "it did not begin")
-        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.signal(signal.SIGTERM)
         wait_until(lambda: refuses(daemon), 5, lambda: "it still takes commands")
-        assert daemon.process.poll() is None
-        daemon.process.send_signal(signal.SIGTERM)
+        assert not daemon.process.ended(within=0)
+        daemon.process.signal(signal.SIGTERM)
     daemon.process.wait(3)  # far below its drain of 5 s and its handler's minute
     start()
     wait_until(lambda: seen(tmp_path, Effect, "waiting"), 15, lambda: "the next life did not do it")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.nursery import Nursery
+from tests.chaos.nursery import Nursery, said
 from tests.chaos.run import Scene, torture
 
 
@@ -21,6 +21,7 @@ from tests.chaos.run import Scene, torture
 )
 def test_a_broken_router_is_caught(tmp_path: Path, nursery: Nursery, seed: int, lie: str, rules: set[str]) -> None:
     print(f"CHAOS_SEED={seed}")
-    outcome = torture(Scene(tmp_path, nursery, lie), seed=seed, kills=12)
+    with said(nursery):
+        outcome = torture(Scene(tmp_path, nursery, lie), seed=seed, kills=12)
     print(outcome)
     assert rules <= {violation.rule for violation in outcome.violations}
