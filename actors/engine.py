@@ -48,6 +48,9 @@ from actors.tree import GUILD, Tables, engine_tree
 T = TypeVar("T")
 logger = logging.getLogger("guild_router.engine")
 
+INTERRUPTED = 1.0
+"""Seconds for the guilds to put interrupted attempts back into their lanes."""
+
 GIVEN_UP = 10.0
 """Seconds until a guild whose actor crashed too often is tried again."""
 
@@ -137,6 +140,7 @@ class Engine(Orders):
                 self._barrier(name)
             self._hand_back_waiting()
             self._wait_for_flights(drain)
+            self._interrupt()
             for name in ("journal", "deduplicator", "hub"):
                 self._barrier(name)
             self.runtime.stop()
@@ -172,6 +176,20 @@ class Engine(Orders):
             self._stepper.run()
         elif not self.tables.flights.empty.wait(drain):
             logger.warning("%d attempts were still running after %s s", len(self.tables.flights), drain)
+
+    def _interrupt(self) -> None:
+        """Whatever still runs after the drain is not charged for it, if executing it again does no harm.
+
+        Of the others nobody knows how far they came: the next start finds them running, in doubt.
+        """
+        landed = False
+        for flight in self.tables.flights.all():
+            envelope = flight.ticket.envelope
+            if self.facts(envelope.type).idempotent or self.protocols[flight.protocol].idempotent(envelope):
+                outcome = Outcome(Verdict.DEFERRED, executed=True, fault=Fault("shutdown", "interrupted", True))
+                landed = self.tables.landing.land(flight, outcome, self.clock.now()) or landed
+        if landed and self._stepper is None:
+            self.tables.flights.empty.wait(INTERRUPTED)
 
     def _barrier(self, name: str) -> None:
         try:

@@ -334,7 +334,7 @@ class GuildActor(Actor):
         # An executor's dedupe record lives in its process: it vouches for nothing that ran before a crash of ours.
         remembers = protocol is not None and protocol.dedupes and not place.recovered
         route = self._route(place)
-        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe or remembers, place.failures)
+        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, remembers, place.failures)
 
     def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
         flight = self._tools.flights.get(id_)

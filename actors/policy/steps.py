@@ -29,7 +29,8 @@ class Situation(NamedTuple):
     tried: tuple[str, ...]  #: protocols that failed freely within this attempt, not counting this one
     protocol: str  #: this one
     plan: Sequence[str]  #: the protocols that can be reached now, best first
-    repeatable: bool  #: executing twice is safe (idempotent, or the executors deduplicate)
+    idempotent: bool  #: executing twice does no harm
+    remembered: bool  #: the executors keep a record by envelope id, so asking twice executes once
     waits: int  #: waits in a row that cost no attempt
 
 
@@ -87,9 +88,10 @@ def after(outcome: Outcome, at: Situation, *, now: int, random: float) -> Step:
             pause = outcome.retry_after or delay(NUDGE, at.waits + 1, random)
             return Wait(now + pause, spent=False, reason=outcome.fault.code if outcome.fault else "deferred")
         case Verdict.IN_DOUBT:
-            if not at.repeatable:
-                return Verify()
-            if not exhausted(at.spent + 1, at.facts.attempts) and (other := _next(at)):
+            last = exhausted(at.spent + 1, at.facts.attempts)
+            if not at.idempotent and (last or not at.remembered):
+                return Verify()  # a dead letter would say that it failed, and nobody knows that
+            if not last and (other := _next(at)):
                 return Fallback(other, spent=True)
             return _spend(outcome.fault or UNKNOWN, at, now, random)
 
