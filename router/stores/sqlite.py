@@ -34,8 +34,11 @@ from router.stores.sqlite_shelf import cost
 
 DURABILITY = {"FULL": "disk", "NORMAL": "kernel"}
 
-ARCHIVE_CHUNK = 500
-"""Settled rows that leave memory in one step when there are too many of them."""
+ARCHIVE_CHUNK = 100
+"""Settled rows that leave memory in one step, at least, when there are too many of them."""
+
+ARCHIVE_SHARE = 1_000
+"""Settled rows that leave memory in one sweep, at most: about 50 ms."""
 
 
 PATIENCE = 600_000
@@ -274,7 +277,7 @@ class SqliteStore(SqliteQueues):
 
     def sweep(self, now: int, limit: int) -> int:
         with self._step(now):
-            swept = self._retire(now, limit, crowded=False)
+            swept = self._retire(now, min(limit, ARCHIVE_SHARE), crowded=False)
             swept += self._archive.sweep(now, limit - swept, self._retention, len(self._endings))
             swept += self._sweep_dead(now, limit - swept)
             return swept + self._sweep_failed(now, limit - swept)
