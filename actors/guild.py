@@ -209,6 +209,7 @@ class GuildActor(Actor):
             self._finish(other, Finish(Status.SUPERSEDED, Fault("superseded", by)), now)
         if resolution.annihilated is not None:
             other = resolution.annihilated
+            other.events.append((now, "conflict", f"{policy} {by}"))
             self._finish(other, Finish(Status.ANNIHILATED, Fault("annihilated", by)), now)
             fault = Fault("annihilated", f"with {other.envelope.type} {other.envelope.id}")
             self._finish(place, Finish(Status.ANNIHILATED, fault), now)

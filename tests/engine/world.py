@@ -19,7 +19,7 @@ from actors.codec import encode
 from actors.engine import Engine
 from actors.envelope import Envelope
 from actors.errors import EngineError, StoreUnavailable
-from actors.messages import Submission, Submissions
+from actors.messages import Submission
 from actors.options import Options
 from actors.outcome import Answer, Fault, Outcome, Verdict
 from actors.policy.breaker import BreakerSettings
@@ -132,7 +132,7 @@ class Script:
         self.up = True
         self.usual: Outcome | BaseException | None = APPLIED
         self.plays: dict[str, list[Outcome | BaseException | None]] = {}
-        self.truth: dict[str, bool | None | str | BaseException] = {}
+        self.truth: dict[str, bool | str | BaseException | None] = {}
         self.opened = 0
         self.closed = 0
         self.held: dict[str, Attempt] = {}
