@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
-from threading import Event
+from threading import Event, Lock
 from typing import Any, TypeVar
 
 from actors.asking import Barrier, settle
 from actors.envelope import Envelope
 from actors.errand import Append
 from actors.errors import EngineError, Overloaded, Refused, ShuttingDown
+from actors.hub import Listeners
 from actors.messages import (
     Cancel,
     Drain,
@@ -33,7 +34,7 @@ from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
 from actors.ports import Backend, Entry, ExecutionProtocol
 from actors.runtime.clock import Clock, SystemClock
-from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
+from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault, StartError
 from actors.runtime.pooled import PoolDispatcher
 from actors.runtime.promise import Promise
 from actors.runtime.ref import Ref
@@ -70,6 +71,7 @@ class Engine(Orders):
         random: Random | None = None,
         breakers: BreakerSettings | None = None,
         desk: Desk | None = None,
+        listeners: Listeners | None = None,
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -86,10 +88,15 @@ class Engine(Orders):
         )
         if desk is not None:
             self.tables.desk = desk
+        if listeners is not None:
+            self.tables.listeners = listeners
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
         self._ended: list[Callable[[BaseException | None], object]] = []
+        self._end_lock = Lock()
+        self._given_up = False
+        self._cause: BaseException | None = None
         self.runtime = Runtime(
             self.clock,
             {"pool": PoolDispatcher(self.options.pool_threads)},
@@ -124,6 +131,8 @@ class Engine(Orders):
         elif not self._recovered.wait(timeout):
             self.runtime.stop()
             raise Refused(f"recovery took longer than {timeout} s")
+        if self._given_up:
+            raise StartError("router", self._cause)
 
     def stop(self, drain: float = 15.0) -> None:
         """Take no more, let what runs end within ``drain`` seconds, hand the rest back, flush, stop. Idempotent."""
@@ -147,12 +156,19 @@ class Engine(Orders):
         self._dismiss()
 
     def on_end(self, callback: Callable[[BaseException | None], object]) -> None:
-        """Call ``callback(cause)`` when the tree has given up and everything is stopped."""
-        self._ended.append(callback)
+        """Call ``callback(cause)`` when the tree has given up and everything is stopped; at once if it has already."""
+        with self._end_lock:
+            if not self._given_up:
+                self._ended.append(callback)
+                return
+        callback(self._cause)
 
     def _escalated(self, cause: BaseException | None) -> None:
         self._stopping = True
         self._dismiss()
+        with self._end_lock:
+            self._given_up, self._cause = True, cause
+        self._recovered.set()  # whoever waits for the start waits for nothing
         for callback in self._ended:
             callback(cause)
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from actors.answers import decode_answer
 from actors.codec import unpack
+from actors.engine import Engine
 from actors.ports import AuditFilter, AuditLine
 from actors.runtime.promise import Promise
 from router.response import Response
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 PATIENCE = 30.0
 
@@ -38,8 +36,8 @@ class AuditView(BaseModel):
 class Audit:
     """``router.audit``."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def search(
         self,
@@ -72,7 +70,7 @@ class Audit:
         return await self._search(which, limit)
 
     def _search(self, which: AuditFilter, limit: int) -> Promise[list[AuditView]]:
-        return self._router.engine.store_call(lambda store, _: [_view(line) for line in store.audit(which, limit)])
+        return self._engine.store_call(lambda store, _: [_view(line) for line in store.audit(which, limit)])
 
 
 def _view(line: AuditLine) -> AuditView:

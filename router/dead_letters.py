@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from actors.answers import decode_answer
 from actors.codec import pack
+from actors.engine import Engine
 from actors.ports import DeadFilter, DeadLetter, Note, Store
 from actors.replays import Replayed
 from actors.runtime.promise import Promise
 from router.response import AttemptLine, ResponseError, line
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 PATIENCE = 30.0
 LEASE = 900_000
@@ -47,8 +45,8 @@ Views: TypeAlias = list[DeadLetterView]  # inside the class "list" is a method
 class DeadLetters:
     """``router.dead_letters``. Filters that are not given do not filter; times are ms since the epoch."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def list(
         self,
@@ -140,7 +138,7 @@ class DeadLetters:
         return await self._purge(DeadFilter(id, guild, queue, type, before), limit, operator)
 
     def _list(self, which: DeadFilter, limit: int) -> Promise[Views]:
-        return self._router.engine.store_call(
+        return self._engine.store_call(
             lambda store, _: [_view(letter) for letter in store.dead_letters(which, 0, limit)]
         )
 
@@ -153,7 +151,7 @@ class DeadLetters:
         max_replays: int | None,
         operator: str,
     ) -> Promise[Replayed]:
-        bound = self._router.settings.max_replays if max_replays is None else max_replays
+        bound = self._engine.options.max_replays if max_replays is None else max_replays
         wanted = None if ids is None else list(dict.fromkeys(ids))
 
         def choose(store: Store, _: int) -> Letters:
@@ -162,7 +160,7 @@ class DeadLetters:
             found = [letter for id_ in wanted for letter in store.dead_letters(DeadFilter(id=id_), 0, 1)]
             return sorted(found, key=lambda letter: letter.position)
 
-        return self._router.engine.replay(choose, bound, LEASE, dry_run=dry_run, operator=operator)
+        return self._engine.replay(choose, bound, LEASE, dry_run=dry_run, operator=operator)
 
     def _purge(self, which: DeadFilter, limit: int, operator: str) -> Promise[int]:
         def purge(store: Store, now: int) -> int:
@@ -171,7 +169,7 @@ class DeadLetters:
             store.write([Note(now, "operator", which.id, which.guild, operator, detail)], now)
             return count
 
-        return self._router.engine.store_call(purge)
+        return self._engine.store_call(purge)
 
 
 def _view(letter: DeadLetter) -> DeadLetterView:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.engine import Engine
 from actors.runtime.promise import Promise
 from router.settings_values import without_password
 from router.tree import restarts
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 OVERLOADED = 0.8
 """Part of the backlog's bound from which on the router calls itself overloaded."""
@@ -18,13 +16,14 @@ OVERLOADED = 0.8
 class Health:
     """``SystemHealth`` of the first seed, with what this router has beyond it."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine = engine
+        self._url = url  #: of the store
 
     def check(self) -> Promise[dict[str, Any]]:
         """Asks the store; every answer is of now."""
         promise: Promise[dict[str, Any]] = Promise()
-        asked = self._router.clock.monotonic()
+        asked = self._engine.clock.monotonic()
 
         def answered(reply: Promise[Any]) -> None:
             try:
@@ -34,13 +33,13 @@ class Health:
             else:
                 promise.set(self._report(None, asked))
 
-        self._router.engine.store_call(lambda store, _: store.stats()).add_done_callback(answered)
+        self._engine.store_call(lambda store, _: store.stats()).add_done_callback(answered)
         return promise
 
     def _report(self, store_error: str | None, asked: float) -> dict[str, Any]:
-        router, engine = self._router, self._router.engine
-        now = router.clock.now()
-        latency = round((router.clock.monotonic() - asked) * 1000, 3)
+        engine = self._engine
+        now = engine.clock.now()
+        latency = round((engine.clock.monotonic() - asked) * 1000, 3)
         tables, options = engine.tables, engine.options
         overloaded = tables.backlog.total >= options.max_backlog * OVERLOADED
         protocols = {name: _absent() for name in ("redis", "discord", "websocket", "queue", "direct")}
@@ -49,8 +48,8 @@ class Health:
             protocols[name] = {"healthy": state != "open", "configured": True, "breaker": state}
         store = {
             "healthy": store_error is None,
-            "url": without_password(router.settings.store),
-            "durability": router.store.durability,
+            "url": without_password(self._url),
+            "durability": engine.store.durability,
             "latencyMs": latency,
             "error": store_error,
         }

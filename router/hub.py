@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.hub import Listeners
 from actors.messages import Published
 from router.response import Response
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 Callback = Callable[[str, dict[str, Any]], None]
 
@@ -17,8 +15,8 @@ Callback = Callable[[str, dict[str, Any]], None]
 class EventHub:
     """``router.hub``. Payloads are shown by ``explain``; the stream carries none, so nothing secret leaves here."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners = listeners
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Call ``callback(kind, payload)`` from now on; call the result to stop.
@@ -26,7 +24,7 @@ class EventHub:
         Kinds: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled``. The callback runs on
         the hub's thread and must be quick; one that raises is logged and goes on being called.
         """
-        return self._router.engine.tables.listeners.add(lambda event: callback(event.kind, _payload(event)))
+        return self._listeners.add(lambda event: callback(event.kind, _payload(event)))
 
 
 def _payload(event: Published) -> dict[str, Any]:

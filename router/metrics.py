@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from actors.engine import Engine
 from actors.runtime.promise import Promise
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 
 class Metrics:
     """Reads the engine's counters; the queues' depths come from the store."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def read(self) -> Promise[dict[str, Any]]:
         """The third seed's monitoring figures, in camelCase."""
-        return self._router.engine.store_call(lambda store, _: self._figures(store.stats(), store.queue_stats()))
+        return self._engine.store_call(lambda store, _: self._figures(store.stats(), store.queue_stats()))
 
     def _figures(self, commands: Any, entries: Any) -> dict[str, Any]:
-        tables = self._router.engine.tables
+        tables = self._engine.tables
         counters = tables.counters
         depths = {name: stats.pending for name, stats in commands.items()}
         for name, stats in entries.items():
@@ -52,5 +50,5 @@ class Metrics:
             "running": tables.gate.running,
             "backlog": tables.backlog.total,
             "guildsLive": len(tables.guilds),
-            "leakedThreads": self._router.engine.runtime.leaked_threads,
+            "leakedThreads": self._engine.runtime.leaked_threads,
         }

@@ -6,18 +6,14 @@ published to it (events, notifications) or handed to it by the ``queue`` protoco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from actors.codec import pack
+from actors.engine import Engine
 from actors.ports import Backend, Note, QueueStats
 from actors.ports import Stats as Commands
 from actors.runtime.promise import Promise
-
-if TYPE_CHECKING:
-    from router.router import Router
 
 PATIENCE = 30.0
 
@@ -40,8 +36,8 @@ class QueueView(BaseModel):
 class Queues:
     """``router.queues``."""
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def stats(self, name: str = "") -> dict[str, QueueView]:
         """Every queue that holds or held something, or just one."""
@@ -95,7 +91,7 @@ class Queues:
                 if not one.startswith("lane:")
             }
 
-        return self._router.engine.store_call(stats)
+        return self._engine.store_call(stats)
 
     def _purge(self, name: str, operator: str) -> Promise[int]:
         promise: Promise[int] = Promise()
@@ -106,7 +102,7 @@ class Queues:
             except Exception as error:  # noqa: BLE001 - handed on to whoever asked
                 promise.fail(error)
                 return
-            self._router.engine.store_call(lambda store, now: purge(store, now, count)).add_done_callback(finished)
+            self._engine.store_call(lambda store, now: purge(store, now, count)).add_done_callback(finished)
 
         def purge(store: Backend, now: int, cancelled_before: int) -> int:
             count = cancelled_before + int(store.purge(name))
@@ -120,11 +116,11 @@ class Queues:
             except Exception as error:  # noqa: BLE001 - handed on to whoever asked
                 promise.fail(error)
 
-        self._router.engine.purge(name).add_done_callback(cancelled)
+        self._engine.purge(name).add_done_callback(cancelled)
         return promise
 
     def _pause(self, name: str, paused: bool, operator: str) -> Promise[frozenset[str]]:
-        return self._router.engine.pause(name, paused, operator=operator)
+        return self._engine.pause(name, paused, operator=operator)
 
 
 def _view(name: str, commands: Commands | None, entries: QueueStats | None, paused: bool) -> QueueView:

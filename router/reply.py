@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from actors.engine import Engine
 from actors.errors import EngineError
 from actors.outcome import Answer
 from actors.runtime.promise import Promise
 from router.response import Response
-
-if TYPE_CHECKING:
-    from router.router import Router
-    from router.status import StatusView
+from router.status import PATIENCE, StatusView, find
 
 
 class Acceptance(NamedTuple):
@@ -28,13 +26,13 @@ class Acceptance(NamedTuple):
 class Reply:
     """Thread-safe; usable from any thread and any event loop. ``await reply`` gives the ``Response``."""
 
-    __slots__ = ("_answer", "_router", "acceptance", "id")
+    __slots__ = ("_answer", "_engine", "acceptance", "id")
 
-    def __init__(self, id: str, router: Router) -> None:  # noqa: A002 - the word of the contract
+    def __init__(self, id: str, engine: Engine) -> None:  # noqa: A002 - the word of the contract
         self.id = id
         self.acceptance: Promise[Acceptance] = Promise()  #: await it, or ``accepted()``
         self._answer: Promise[Answer] = Promise()
-        self._router = router
+        self._engine = engine
 
     def accepted(self, timeout: float | None = None) -> Acceptance:
         """Wait until it is stored; raises a ``Refused`` error if it is not, ``pykka.Timeout`` after ``timeout`` s."""
@@ -68,11 +66,11 @@ class Reply:
 
     def status(self) -> StatusView | None:
         """Where it stands; ``None``: the store does not know it (not yet, or no more)."""
-        return self._router.find(self.id)
+        return find(self._engine, self.id).get(PATIENCE)
 
     async def astatus(self) -> StatusView | None:
         """As ``status``."""
-        return await self._router.afind(self.id)
+        return await find(self._engine, self.id)
 
     def position(self) -> int:
         """How many commands of its guild are before it; 0 when it runs or has ended."""
@@ -86,11 +84,11 @@ class Reply:
 
     def cancel(self) -> bool:
         """Take it back if it has not started."""
-        return self._router.cancel(self.id)
+        return self._engine.cancel(self.id).get(PATIENCE)
 
     async def acancel(self) -> bool:
         """As ``cancel``."""
-        return await self._router.acancel(self.id)
+        return await self._engine.cancel(self.id)
 
     def __repr__(self) -> str:
         return f"<Reply {self.id} {'done' if self.done() else 'open'}>"

@@ -12,7 +12,9 @@ from uuid_utils import uuid7
 from actors.codec import encode
 from actors.engine import Engine
 from actors.envelope import Envelope
+from actors.hub import Listeners
 from actors.messages import Submission
+from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.ports import AuditFilter, Entry, Store
 from actors.runtime.clock import Clock, SystemClock
@@ -42,14 +44,11 @@ from router.queues import Queues
 from router.reply import Reply
 from router.response import Response
 from router.settings import Settings
-from router.status import StatusView, explanation_of, view_of
+from router.status import PATIENCE, StatusView, explanation_of, find
 from router.stores.url import open_store
 from router.tree import shown
 
 T = TypeVar("T")
-
-PATIENCE = 30.0
-"""Seconds a synchronous question to the router waits for its answer."""
 
 
 class Router:
@@ -74,13 +73,12 @@ class Router:
         self.catalog = catalog
         self.clock: Clock = clock or SystemClock()
         self.handlers = Handlers(catalog)
-        self.hub = EventHub(self)
-        self.queues = Queues(self)
-        self.dead_letters = DeadLetters(self)
-        self.audit = Audit(self)
+        self._listeners = Listeners()
+        self.hub = EventHub(self._listeners)
+        # Who subscribes before the start does so at the desk, which no new settings take away.
+        self._desk = Desk(self._queue_rules)
+        self._subscriptions = Subscriptions(self._desk, lambda: self.executor.workshop, self._decode)
         self._stepper = stepper
-        self._metrics = Metrics(self)
-        self._health = Health(self)
         self._running = False
         self._proxied = 0
         self.handlers.on_change(self._executors_changed)
@@ -99,18 +97,16 @@ class Router:
             self.clock,
             workers=settings.workers,
             timeout_ms=settings.direct_execution_timeout,
-            decode=lambda envelope: unseal(envelope, self.catalog),
+            decode=self._decode,
         )
         self.direct = DirectProtocol(self.handlers, clock=self.clock, executor=self.executor)
-        desk = Desk(settings.queue_rules)
         self.queue = QueueProtocol(
             lambda: self.engine.runtime.ref("queues"),
-            desk,
+            self._desk,
             self.executor,
             clock=self.clock,
             concurrency=settings.queue_concurrency,
         )
-        self._subscriptions = Subscriptions(desk, self.executor.workshop, self.executor.decode)
         self.engine = Engine(
             self.store,
             [self.direct, self.queue],
@@ -119,9 +115,22 @@ class Router:
             clock=self.clock,
             stepper=self._stepper,
             breakers=settings.breakers(),
-            desk=desk,
+            desk=self._desk,
+            listeners=self._listeners,
             extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
         )
+
+        self.queues = Queues(self.engine)
+        self.dead_letters = DeadLetters(self.engine)
+        self.audit = Audit(self.engine)
+        self._metrics = Metrics(self.engine)
+        self._health = Health(self.engine, settings.store)
+
+    def _queue_rules(self, queue: str) -> QueueRules:
+        return self.settings.queue_rules(queue)
+
+    def _decode(self, envelope: Envelope) -> Message:
+        return unseal(envelope, self.catalog)
 
     # ------------------------------------------------------------ life
 
@@ -291,7 +300,7 @@ class Router:
             raise UnknownType(message.type)
         id_ = options.get("id") or str(uuid7())
         envelope = self._sealed(message, id_, options)
-        reply = Reply(id_, self)
+        reply = Reply(id_, self.engine)
         return Submission(envelope, encode(envelope), reply), reply
 
     def _sealed(self, message: Message, id_: str, options: Mapping[str, Any]) -> Envelope:
@@ -316,13 +325,11 @@ class Router:
 
     def find(self, id: str) -> StatusView | None:  # noqa: A002 - the word of the contract
         """Where a command stands; ``None``: not known (any more)."""
-        stored, ahead = self.engine.find(id).get(timeout=PATIENCE)
-        return view_of(stored, ahead) if stored else None
+        return find(self.engine, id).get(PATIENCE)
 
     async def afind(self, id: str) -> StatusView | None:  # noqa: A002
         """As ``find``."""
-        stored, ahead = await self.engine.find(id)
-        return view_of(stored, ahead) if stored else None
+        return await find(self.engine, id)
 
     def cancel(self, id: str) -> bool:  # noqa: A002
         """Take a command back if it has not started."""

@@ -9,10 +9,15 @@ from pydantic.alias_generators import to_camel
 
 from actors.answers import decode_answer
 from actors.codec import decode, unpack
+from actors.engine import Engine
 from actors.outcome import Attempt
 from actors.places import read_trail
 from actors.ports import AuditLine, Stored
+from actors.runtime.promise import Promise
 from router.response import Response, line
+
+PATIENCE = 30.0
+"""Seconds a synchronous question to the router waits for its answer."""
 
 State = Literal["delayed", "queued", "waiting", "started", "settled", "dead"]
 
@@ -36,6 +41,16 @@ class StatusView(BaseModel):
     expires_at: int
     settled_at: int | None = None
     response: Response | None = None
+
+
+def find(engine: Engine, id: str) -> Promise[StatusView | None]:  # noqa: A002 - the word of the contract
+    """Where a command stands; ``None``: not known (any more)."""
+
+    def view(found: tuple[Stored | None, int]) -> StatusView | None:
+        stored, ahead = found
+        return view_of(stored, ahead) if stored else None
+
+    return engine.find(id).map(view)
 
 
 def view_of(stored: Stored, ahead: int) -> StatusView:

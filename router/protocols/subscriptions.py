@@ -65,7 +65,7 @@ class Received:
 class Subscriptions:
     """Subscribes functions to named queues; they run where handlers run, never on the actor's thread."""
 
-    def __init__(self, desk: Desk, workshop: Workshop, decode: Callable[[Envelope], Any]) -> None:
+    def __init__(self, desk: Desk, workshop: Callable[[], Workshop], decode: Callable[[Envelope], Any]) -> None:
         self._desk = desk
         self._workshop = workshop
         self._decode = decode
@@ -115,9 +115,9 @@ class Subscriptions:
         return Cancel(self._desk, subscription)
 
     def _start(self, run: _DeliveryRun) -> None:
-        refusal = self._workshop.refusal(run)
+        refusal = self._workshop().refusal(run)
         if refusal is None:
-            self._workshop.submit(run)
+            self._workshop().submit(run)
         else:
             run.unstarted(refusal)
 

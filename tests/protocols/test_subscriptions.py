@@ -31,7 +31,7 @@ class Desk:
 
     def __init__(self, rules: QueueRules | None = None) -> None:
         self.bench = QueueBench(Handlers(), rules=rules or QueueRules(backoff=EXACT))
-        self.subscriptions = Subscriptions(self.bench.desk, self.bench.executor.workshop, unseal)
+        self.subscriptions = Subscriptions(self.bench.desk, lambda: self.bench.executor.workshop, unseal)
         self.seen = Outcomes()
 
     def subscribe(self, handler: Any, **options: Any) -> Any:

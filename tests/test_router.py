@@ -1,0 +1,246 @@
+"""The router's public face, embedded in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pykka
+import pytest
+
+from actors.errors import KeyReusedError, ShuttingDown
+from router import InvalidMessage, Noop, Reject, Router, Settings
+from router.messages import BanUser, Command, Id, ModerationActionCompleted, SendMessage, UnbanUser
+
+GUILD = "81384788765712384"
+USER = "175928847299117063"
+MODERATOR = "53908232506183680"
+
+
+def ban(user: str = USER, reason: str = "spam") -> BanUser:
+    return BanUser(guild_id=GUILD, user_id=user, moderator_id=MODERATOR, reason=reason)
+
+
+def unban(user: str = USER) -> UnbanUser:
+    return UnbanUser(guild_id=GUILD, user_id=user, moderator_id=MODERATOR, reason="it was a mistake")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'router.db'}"
+
+
+def test_a_command_is_accepted_executed_answered_and_explained(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    async def handle(command: BanUser, ctx: Any) -> dict[str, object]:
+        return {"banned": command.user_id, "attempt": ctx.attempt}
+
+    with router:
+        reply = router.send(ban(), correlation_id="form-7")
+        assert reply.accepted(5).sequence == 1
+        response = reply.result(5)
+        assert (response.status, response.method, response.data) == ("ok", "direct", {"banned": USER, "attempt": 1})
+        assert [line.outcome for line in response.attempts] == ["applied"]
+        view = reply.status()
+        assert view is not None
+        assert (view.state, view.sequence, view.response) == ("settled", 1, response)
+        story = router.explain(reply.id)
+        assert story is not None
+        assert [step["event"] for step in story["story"]] == ["accepted", "attempt", "answered"]
+        assert story["correlationId"] == "form-7"
+
+
+def test_ban_unban_ban_is_three_operations_and_ban_ban_is_one(store: str) -> None:
+    router = Router(store=store)
+    done: list[str] = []
+
+    @router.handler(BanUser)
+    def handle_ban(command: BanUser, ctx: Any) -> None:
+        done.append("ban")
+
+    @router.handler(UnbanUser)
+    def handle_unban(command: UnbanUser, ctx: Any) -> None:
+        done.append("unban")
+
+    with router:
+        answers = [router.request(command, timeout=5) for command in (ban(), ban(reason="again"), unban(), ban())]
+    assert [answer.duplicate for answer in answers] == [False, True, False, False]
+    assert done == ["ban", "unban", "ban"]
+
+
+def test_a_refused_wish_may_be_wished_again_and_an_idempotency_key_stands(store: str) -> None:
+    router = Router(store=store)
+    verdicts: list[Exception | None] = [Reject("missing_permission", "not you"), Noop("was banned"), None]
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        verdict = verdicts.pop(0)
+        if verdict is not None:
+            raise verdict
+
+    with router:
+        refused = router.request(ban(), timeout=5)
+        assert (refused.status, refused.error and refused.error.code) == ("rejected", "missing_permission")
+        assert router.request(ban(), timeout=5).status == "noop"
+        keyed = router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=5)
+        assert not keyed.duplicate
+        assert router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=5).duplicate
+        with pytest.raises(KeyReusedError):
+            router.request(ban("80351110224678912", "other"), idempotency_key="form-1", timeout=5)
+
+
+def test_a_dead_letter_is_listed_replayed_within_its_bound_and_purged(store: str) -> None:
+    router = Router(store=store, max_replays=1, types={"SEND_MESSAGE": {"attempts": 1}})
+    broken = [True]
+
+    @router.handler("SEND_MESSAGE")
+    def handle(command: SendMessage, ctx: Any) -> None:
+        if broken:
+            raise OSError("no such channel")
+
+    def message() -> SendMessage:
+        return SendMessage(guild_id=GUILD, channel_id="381870553235193857", content="hello")
+
+    with router:
+        dead = router.request(message(), timeout=5)
+        assert dead.status == "dead"
+        assert [letter.id for letter in router.dead_letters.list()] == [dead.request_id]
+        assert router.dead_letters.replay(dry_run=True).ids == [dead.request_id]
+        settled = threading.Event()
+        router.hub.subscribe(lambda kind, _: settled.set() if kind == "settled" else None)
+        assert router.dead_letters.replay([dead.request_id]).ids == [dead.request_id]
+        assert settled.wait(5)
+        assert router.dead_letters.replay([dead.request_id]).refused == [dead.request_id]
+        assert router.dead_letters.purge() == 1
+        assert router.dead_letters.list() == []
+
+
+def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        router.queues.pause("bot:moderation")
+        reply = router.send(ban())
+        reply.accepted(5)
+        assert router.queues.size("bot:moderation") == 1
+        with pytest.raises(pykka.Timeout):
+            reply.result(0.05)
+        router.queues.resume("bot:moderation")
+        assert reply.result(5).success
+
+
+def test_a_command_that_waits_can_be_cancelled_and_one_that_ended_cannot(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        later = router.send(ban(), delay=3600)
+        later.accepted(5)
+        assert later.cancel()
+        assert later.result(5).status == "cancelled"
+        now = router.send(ban())
+        now.result(5)
+        assert not now.cancel()
+
+
+def test_the_proxy_is_pykkas_and_knows_types_declared_after_it_was_made() -> None:
+    router = Router()
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> dict[str, str]:
+        return {"banned": command.user_id}
+
+    with router:
+        proxy = router.proxy()
+        assert isinstance(proxy, pykka.ActorProxy)
+        future = proxy.ban_user(guild_id=GUILD, user_id=USER, moderator_id=MODERATOR, reason="spam")
+        assert isinstance(future, pykka.Future)
+        assert future.get(timeout=5).data == {"banned": USER}
+
+        class FeedDragon(Command, type="FEED_DRAGON", subject="dragon:{dragon_id}", key=("dragon_id",)):
+            dragon_id: Id
+
+        @router.handler(FeedDragon)
+        def feed(command: FeedDragon, ctx: Any) -> str:
+            return command.dragon_id
+
+        assert router.proxy().feed_dragon(dragon_id="smaug").get(timeout=5).data == "smaug"
+
+
+def test_a_reply_is_awaited_without_blocking_the_loop() -> None:
+    async def scenario() -> tuple[str, int]:
+        router = Router()
+        gate = asyncio.Event()
+
+        @router.handler(BanUser)
+        async def handle(command: BanUser, ctx: Any) -> None:
+            await gate.wait()
+
+        ticks = 0
+        async with router:
+            reply = router.send(ban())
+            await reply.acceptance
+            waiting = asyncio.ensure_future(router.arequest(ban(), timeout=5))  # the same: attaches
+            while ticks < 3:
+                ticks += 1
+                await asyncio.sleep(0)
+            gate.set()
+            first, second = await reply, await waiting
+            assert second.duplicate
+            assert (await router.afind(reply.id)) is not None
+            return first.status, ticks
+
+    assert asyncio.run(scenario()) == ("ok", 3)
+
+
+def test_subscribers_and_listeners_from_before_the_start_outlive_new_settings() -> None:
+    router = Router()
+    heard, kinds = threading.Event(), set()
+    router.subscribe("moderation:events", lambda message: heard.set())
+    router.hub.subscribe(lambda kind, _: kinds.add(kind))
+    router.configure(Settings(store="memory://", workers=1))
+    event = ModerationActionCompleted(
+        guild_id=GUILD, action="BAN", user_id=USER, success=True, executed_by=MODERATOR, timestamp=1_700_000_000_000
+    )
+    with router:
+        router.publish(event)
+        assert heard.wait(5)
+    assert "published" in kinds
+
+
+def test_wrong_input_is_refused_before_anything_is_sent() -> None:
+    router = Router()
+    with pytest.raises(InvalidMessage):
+        ban(user="not a user")
+    with pytest.raises(TypeError, match="no option colour"):
+        router.send(ban(), colour="red")
+    with pytest.raises(ShuttingDown):
+        router.send(ban()).result(5)  # not started
+
+
+def test_what_was_accepted_before_a_stop_is_done_after_the_start(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'router.db'}"
+    with Router(store=store) as nobody_handles:
+        reply = nobody_handles.send(ban())
+        reply.accepted(5)
+    with pytest.raises(ShuttingDown):
+        reply.result(5)
+    router, done = Router(store=store), threading.Event()
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        done.set()
+
+    with router:
+        assert done.wait(5)
