@@ -141,19 +141,38 @@ def test_a_redis_store_is_not_there_yet_and_says_so(folder: Path) -> None:
         assert "redis" in process.lines[0].lower()
 
 
+BAD_JOURNAL = """
+from actors.journal import Journal
+from bot import router
+
+def broken(self, message):
+    raise RuntimeError("the journal is broken on purpose")
+
+def break_it():
+    Journal.on_receive = broken
+    Journal.on_flush = lambda self: None
+"""
+
+
 def test_a_router_that_gives_up_ends_the_daemon_with_status_1_and_the_cause(folder: Path) -> None:
+    text = BAD_JOURNAL + "\n@router.handler('TIMEOUT_USER')\ndef silence(command, ctx):\n    break_it()\n"
+    (folder / "bad.py").write_text(text)
+    with running("serve", "--app", "bad:router", "--port", "0", "--store", "memory://", cwd=folder) as process:
+        client = process.listening()
+        body = command("TIMEOUT_USER")
+        client.ask("POST", "/api/commands", body | {"data": {"userId": USER, "reason": "x", "duration": 60}})
+        assert process.ended() == 1
+        assert process.lines[-1] == "guild-router: the router gave up: the journal is broken on purpose\n"
+
+
+def test_a_router_that_cannot_start_is_told_with_its_cause(folder: Path) -> None:
     (folder / "bad.py").write_text(
-        "from actors.journal import Journal\n"
-        "from bot import router\n"
-        "def broken(self, message):\n"
-        "    raise RuntimeError('the journal is broken on purpose')\n"
-        "Journal.on_receive = broken\n"
-        "Journal.on_flush = lambda self: None\n"
+        BAD_JOURNAL
+        + "\ndef no_start(self):\n    raise RuntimeError('no start on purpose')\nJournal.on_start = no_start\n"
     )
-    # The start itself needs the journal, so the cause is told there.
     with running("serve", "--app", "bad:router", "--port", "0", "--store", "memory://", cwd=folder) as process:
         assert process.ended() == 1
-        assert "broken on purpose" in "".join(process.lines)
+        assert process.lines[-1] == "guild-router: cannot start: RuntimeError: no start on purpose\n"
 
 
 def test_send_and_the_others_talk_to_a_daemon(folder: Path) -> None:
