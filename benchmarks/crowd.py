@@ -77,20 +77,8 @@ def measure(guilds: int) -> dict[str, float]:
             "rate": guilds / took,
             "threads": most,
             "memory": (resident() - empty) / 1e6,
-            "actors": live_guilds(router),
+            "actors": router.metrics()["guildsLive"],
         }
-
-
-def live_guilds(router: object) -> int:
-    """How many guild actors the tree has now."""
-    raise_if = router.tree()  # type: ignore[attr-defined] # Router
-    return _count(raise_if)
-
-
-def _count(node: dict[str, object]) -> int:
-    children = node.get("children") or []
-    assert isinstance(children, list)
-    return sum(_count(child) for child in children) + str(node.get("name", "")).startswith("guild:")
 
 
 def resident() -> int:

@@ -36,7 +36,7 @@ class ThreadProfiles:
             with self._one(thread.name):
                 original(thread)
 
-        threading.Thread.run = run  # type: ignore[method-assign] # the only door all threads pass
+        threading.Thread.run = run  # type: ignore[assignment,method-assign] # the only door all threads pass
         try:
             with self._one("producer"):
                 yield
@@ -67,7 +67,7 @@ class ThreadProfiles:
 def cpu_of_threads() -> dict[str, float]:
     """Seconds of CPU each live thread has used so far (Linux)."""
     ticks = 100.0  # USER_HZ: fixed on every Linux that Python runs on
-    used = {}
+    used: dict[str, float] = {}
     for thread in threading.enumerate():
         stat = Path(f"/proc/self/task/{thread.native_id}/stat")
         if stat.exists():

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sqlite3
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -33,7 +34,7 @@ def as_json(rows: Sequence[Row], before: dict[str, object]) -> str:
 
 def print_table(rows: Sequence[Row], before: dict[str, object], console: Console | None = None) -> None:
     """A table for each group."""
-    console = console or Console()
+    console = console or Console(width=None if sys.stdout.isatty() else 150)
     console.print("  ".join(f"{name} {value}" for name, value in before.items()), highlight=False)
     for group in dict.fromkeys(row.group for row in rows):
         table = Table(title=group, title_justify="left", title_style="bold")
