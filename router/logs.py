@@ -11,7 +11,12 @@ from time import gmtime
 
 #: component, as DEBUG names it -> the loggers behind it
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
-    "queue:unified-processor": ("guild_router.engine", "guild_router.intake", "guild_router.guild"),
+    "queue:unified-processor": (
+        "guild_router.router",
+        "guild_router.engine",
+        "guild_router.intake",
+        "guild_router.guild",
+    ),
     "queue:deduplicator": ("guild_router.deduplicator",),
     "queue:deduplication:operations": ("guild_router.deduplicator",),
     "queue:journal": ("guild_router.journal", "guild_router.store"),
