@@ -27,7 +27,10 @@ ASKED = 2
 
 # An innocent one: it had not even been looked at, so it costs no attempt.
 PUT_BACK = Outcome(
-    Verdict.DEFERRED, executed=True, fault=Fault("adapter_restarted", "its adapter crashed before it", retryable=True)
+    Verdict.DEFERRED,
+    executed=True,
+    fault=Fault("adapter_restarted", "its adapter crashed before it", retryable=True),
+    retry_after=1,
 )
 BOUNCED = Outcome(
     Verdict.NOT_APPLIED, fault=Fault("adapter_restarted", "its adapter crashed before it started", retryable=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock
 
 from actors.messages import Wake
-from actors.runtime.errors import ActorStopped, RuntimeFault
+from actors.runtime.errors import ActorStopped, AlreadyStarted, RuntimeFault
 from actors.runtime.ref import Ref
 
 
@@ -34,8 +33,6 @@ class Guilds:
         with self._lock:
             self._start = start
             self._stop = stop_if_idle
-            self._refs.clear()
-            self._idle.clear()
             self._unread.clear()  # recovery tells them everything
 
     def hold(self) -> None:
@@ -82,8 +79,12 @@ class Guilds:
         with self._lock:
             ref = self._refs.get(guild)
             if ref is None and self._start is not None:
-                with suppress(ActorStopped):
+                try:
                     ref = self._refs[guild] = self._start(guild)
+                except AlreadyStarted as error:
+                    ref = self._refs[guild] = error.ref
+                except ActorStopped:
+                    pass
             if ref is None:
                 # Their supervisor is down. If it comes back, recovery comes after it, puts the old places first and
                 # releases; if not, the tree stops, and what is stored is found at the next start.

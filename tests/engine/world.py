@@ -158,6 +158,7 @@ class Script:
         plays = self.plays.get(envelope.id)
         outcome = plays.pop(0) if plays else self.usual
         if isinstance(outcome, BaseException):
+            self._world.ended(attempt)
             raise outcome
         if outcome is None:
             self.held[envelope.id] = attempt
