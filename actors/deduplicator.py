@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from actors.answers import decode_answer
 from actors.codec import pack
+from actors.envelope import Envelope
 from actors.errors import EngineError, KeyReusedError, Refused
 from actors.messages import (
     Admissions,
@@ -59,6 +60,7 @@ class Deduplicator(Actor):
         publish: Callable[[list[Published]], None],
         listening: Callable[[], bool],
         counters: Counters,
+        reply: Callable[[Envelope, Answer], None],
     ) -> None:
         super().__init__()
         self._waiters = waiters
@@ -69,6 +71,7 @@ class Deduplicator(Actor):
         self._publish = publish
         self._listening = listening
         self._counters = counters
+        self._reply = reply
         self._left: list[str] = []
         self._notes: list[Note] = []
         self._events: list[Published] = []
@@ -93,6 +96,8 @@ class Deduplicator(Actor):
                 self._counters.settle(answer)
                 self._left.append(answer.id)
                 self._answer_all(answer)
+                if envelope.reply_to:
+                    tell(self._reply, envelope, answer)
                 if self._listening():
                     self._events.append(Published("settled", envelope, answer))
             case Admissions(items, now):
@@ -172,7 +177,7 @@ class Deduplicator(Actor):
         if result.answer:
             answer = decode_answer(result.answer)
             while (waiting := self._waiters.next(envelope.id)) is not None:
-                _answer(waiting, answer)
+                self._answer(waiting, answer)
 
     def _refuse(self, item: Submission, original: str, now: int) -> None:
         envelope = item.envelope
@@ -193,7 +198,15 @@ class Deduplicator(Actor):
 
     def _answer_all(self, answer: Answer) -> None:
         while (waiting := self._waiters.next(answer.id)) is not None:
-            _answer(waiting, answer)
+            self._answer(waiting, answer)
+
+    def _answer(self, waiting: Waiting, answer: Answer) -> None:
+        envelope = waiting.envelope
+        if waiting.duplicate:
+            answer = replace(answer, id=envelope.id, duplicate=True, original=answer.original or answer.id)
+            if envelope.reply_to:
+                tell(self._reply, envelope, answer)
+        tell(waiting.waiter.on_answered, answer)
 
     def _recall(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError) -> None:
         if isinstance(found, EngineError):
@@ -224,9 +237,3 @@ class _Again:
 
     def __init__(self, ids: list[str]) -> None:
         self.ids = ids
-
-
-def _answer(waiting: Waiting, answer: Answer) -> None:
-    if waiting.duplicate:
-        answer = replace(answer, id=waiting.envelope.id, duplicate=True, original=answer.original or answer.id)
-    tell(waiting.waiter.on_answered, answer)

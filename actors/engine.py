@@ -28,7 +28,7 @@ from actors.messages import (
 )
 from actors.options import Options
 from actors.orders import Orders
-from actors.outcome import Fault, Outcome, Verdict
+from actors.outcome import Answer, Fault, Outcome, Verdict
 from actors.policy.breaker import Breaker, BreakerSettings
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
@@ -72,6 +72,7 @@ class Engine(Orders):
         breakers: BreakerSettings | None = None,
         desk: Desk | None = None,
         listeners: Listeners | None = None,
+        reply: Callable[[Envelope, Answer], None] | None = None,
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -116,6 +117,7 @@ class Engine(Orders):
             random=random or Random(),  # noqa: S311 - jitter is no secret
             recovered=self._on_recovered,
             pause_lane=self._pause_lane,
+            reply=reply or _nobody,
             on_guild_given_up=self._on_guild_given_up,
             extras=extras,
         )
@@ -298,3 +300,7 @@ def _answer_unheard(message: object, error: EngineError, name: str) -> None:
             tell(reply, error)
         case _:
             logger.debug("%s: a %s was never handled", name, type(message).__name__)
+
+
+def _nobody(_envelope: Envelope, _answer: Answer) -> None:
+    """Answers are published for whoever composed the engine so."""

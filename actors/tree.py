@@ -8,6 +8,7 @@ from random import Random
 
 from actors.adapter import Adapter
 from actors.deduplicator import Deduplicator
+from actors.envelope import Envelope
 from actors.guild import GuildActor
 from actors.hub import Hub, Listeners
 from actors.intake import Intake
@@ -15,6 +16,7 @@ from actors.journal import Held, Journal
 from actors.messages import Published, Submission
 from actors.options import Options
 from actors.outbox import GuildTools
+from actors.outcome import Answer
 from actors.policy.breaker import Breaker
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
@@ -75,6 +77,7 @@ def engine_tree(
     random: Random,
     recovered: Callable[[int], None],
     pause_lane: Callable[[str], None],
+    reply: Callable[[Envelope, Answer], None],
     on_guild_given_up: Callable[[Ref, BaseException | None], None],
     on_queue_event: Callable[[str, Mapping[str, object]], None] | None = None,
     extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
@@ -172,6 +175,7 @@ def engine_tree(
                     publish=publish,
                     listening=lambda: bool(tables.listeners),
                     counters=tables.counters,
+                    reply=reply,
                 ),
                 dispatcher="pool",
             ),

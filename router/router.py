@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ from actors.engine import Engine
 from actors.envelope import Envelope
 from actors.hub import Listeners
 from actors.messages import Submission
+from actors.outcome import Answer
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.ports import AuditFilter, Entry, Store
@@ -32,6 +34,7 @@ from router.messages.base import Message
 from router.messages.redaction import redacted_payload
 from router.messages.registry import Catalog
 from router.messages.registry import catalog as everything
+from router.messages.replies import CommandAnswered
 from router.messages.seal import seal, unseal
 from router.metrics import Metrics
 from router.protocols.direct import DirectProtocol
@@ -49,6 +52,7 @@ from router.stores.url import open_store
 from router.tree import shown
 
 T = TypeVar("T")
+logger = logging.getLogger("guild_router.router")
 
 
 class Router:
@@ -117,6 +121,7 @@ class Router:
             breakers=settings.breakers(),
             desk=self._desk,
             listeners=self._listeners,
+            reply=self._publish_answer,
             extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
         )
 
@@ -252,6 +257,18 @@ class Router:
         )
         self.engine.announce("published", envelope)
         return envelope.id, self.engine.publish([entry])
+
+    def _publish_answer(self, envelope: Envelope, answer: Answer) -> None:
+        # Equal ids are one entry, so an answer that is told again is published once.
+        response = Response.of(answer).model_dump(mode="json", by_alias=True)
+        message = CommandAnswered(
+            request_id=envelope.id, command_type=envelope.type, status=answer.status.value, response=response
+        )
+        options = {"correlation_id": envelope.correlation_id or None}
+        sealed = self._sealed(message, f"answer.{envelope.id}", options)._replace(queue=envelope.reply_to)
+        now = self.clock.now()
+        entry = Entry(sealed.id, envelope.reply_to, encode(sealed), sealed.priority, now, sealed.expires_at)
+        self.engine.publish([entry]).add_done_callback(_log_failure)
 
     def subscribe(
         self,
@@ -391,6 +408,13 @@ class Router:
         except Exception as error:  # noqa: BLE001 - an old payload that no longer fits its class still has a story
             return {"unreadable": type(error).__name__}
         return redacted_payload(message)
+
+
+def _log_failure(published: Promise[list[bool]]) -> None:
+    try:
+        published.get(timeout=0)
+    except Exception as error:  # noqa: BLE001 - the answer itself is stored; only its copy in a queue is missing
+        logger.warning("an answer could not be put into its queue: %s", error)
 
 
 _RENAMED = {

@@ -12,7 +12,7 @@ import pytest
 
 from actors.errors import KeyReusedError, ShuttingDown
 from router import InvalidMessage, Noop, Reject, Router, Settings
-from router.messages import BanUser, Command, Id, ModerationActionCompleted, SendMessage, UnbanUser
+from router.messages import BanUser, Command, CommandAnswered, Id, ModerationActionCompleted, SendMessage, UnbanUser
 
 GUILD = "81384788765712384"
 USER = "175928847299117063"
@@ -244,3 +244,30 @@ def test_what_was_accepted_before_a_stop_is_done_after_the_start(tmp_path: Path)
 
     with router:
         assert done.wait(5)
+
+
+def test_an_answer_is_put_into_the_queue_its_sender_named_once_for_each_sender(store: str) -> None:
+    router = Router(store=store)
+    answers: list[CommandAnswered] = []
+    both = threading.Event()
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> dict[str, bool]:
+        return {"banned": True}
+
+    def take(message: CommandAnswered) -> None:
+        answers.append(message)
+        if len(answers) == 2:
+            both.set()
+
+    router.subscribe("dashboard:replies", take)
+    with router:
+        first = router.send(ban(), reply_to="dashboard:replies")
+        first.result(5)
+        second = router.send(ban(), reply_to="dashboard:replies")
+        second.result(5)
+        assert both.wait(5)
+    by_id = {message.request_id: message for message in answers}
+    assert by_id.keys() == {first.id, second.id}
+    assert by_id[first.id].response["data"] == {"banned": True}
+    assert [by_id[reply.id].response["duplicate"] for reply in (first, second)] == [False, True]

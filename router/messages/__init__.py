@@ -37,6 +37,7 @@ from router.messages.notifications import BroadcastNotification, UserNotificatio
 from router.messages.priority import Priority
 from router.messages.redaction import redacted
 from router.messages.registry import Catalog, catalog
+from router.messages.replies import CommandAnswered
 from router.messages.scheduled import CleanupExpiredCases, ScheduledTask
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "ChatRequest",
     "CleanupExpiredCases",
     "Command",
+    "CommandAnswered",
     "ConversationEvent",
     "DeleteMessage",
     "EditMessage",
