@@ -30,14 +30,14 @@ def wire(name: str, **changes: object) -> dict[str, object]:
     return {"type": name, "guildId": G, "userId": M, "data": SAMPLES[name] | changes}
 
 
-OURS = {"COMMAND_ANSWERED"}
+OF_THE_ROUTER = {"COMMAND_ANSWERED"}
 """What ``reply_to`` asks for: no seed names the message that carries an answer."""
 
 
 def test_the_catalog_is_what_the_seeds_name_and_their_opposites() -> None:
     built_in = {name for name, cls in catalog.items() if cls.__module__.startswith("router.messages.")}
-    assert built_in == set(QUEUE_OF) | OURS
-    assert built_in == set(SAMPLES)
+    assert built_in == set(QUEUE_OF) | OF_THE_ROUTER
+    assert built_in == set(SAMPLES) | OF_THE_ROUTER
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -120,4 +120,4 @@ def test_every_module_of_messages_is_imported_by_the_facade() -> None:
         for cls in vars(importlib.import_module(name)).values()
         if isinstance(cls, type) and issubclass(cls, Message) and cls.type and cls.__module__ == name
     ]
-    assert {cls.type for cls in typed} == set(QUEUE_OF) | OURS
+    assert {cls.type for cls in typed} == set(QUEUE_OF) | OF_THE_ROUTER
