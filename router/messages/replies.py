@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from router.messages.base import Event
+from router.messages.base import Notification
 from router.messages.fields import Json, Word
 
 
-class CommandAnswered(Event, type="COMMAND_ANSWERED", queue="notifications", subject="reply:{request_id}"):
+class CommandAnswered(Notification, type="COMMAND_ANSWERED", queue="notifications", subject="reply:{request_id}"):
     """Put into the queue that a command named in ``reply_to``, when its way has ended."""
 
     request_id: Word  #: the command's id
