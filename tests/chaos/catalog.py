@@ -19,11 +19,20 @@ class Chaos(Command):
     fails: int = 0
     before: int = 0
     after: int = 0
+    reliable: bool = False
 
     def order(self) -> Order:
         """What the client meant, read from what came."""
         return Order(
-            self.type, self.guild_id or "", self.lane, self.mark, self.text, self.fails, self.before, self.after
+            self.type,
+            self.guild_id or "",
+            self.lane,
+            self.mark,
+            self.text,
+            self.fails,
+            self.before,
+            self.after,
+            self.reliable,
         )
 
 
@@ -56,4 +65,5 @@ def message(order: Order) -> Chaos:
         fails=order.fails,
         before=order.before,
         after=order.after,
+        reliable=order.reliable,
     )

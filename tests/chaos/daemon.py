@@ -192,5 +192,10 @@ class HttpDoor:
 
 def wire(order: Order) -> dict[str, object]:
     """An order as it goes over HTTP."""
-    data = {name: getattr(order, name) for name in ("text", "fails", "before", "after")}
-    return {"type": order.type, "guildId": order.guild, "data": {**data, "mark": order.key, "lane": order.subject}}
+    data = {name: getattr(order, name) for name in ("text", "fails", "before", "after", "reliable")}
+    return {
+        "type": order.type,
+        "guildId": order.guild,
+        "requiresReliability": order.reliable,
+        "data": {**data, "mark": order.key, "lane": order.subject},
+    }

@@ -27,7 +27,7 @@ from tests.chaos.load import (
     silent,
     wait_until,
 )
-from tests.history.events import Invoke, Rest
+from tests.history.events import Invoke, Nemesis, Rest
 from tests.history.recorder import Ledger, Recorder, read
 
 ACCEPT_TIMEOUT = 10.0
@@ -42,7 +42,7 @@ class RouterDoor:
 
     def submit(self, order: Order) -> Told:
         try:
-            reply = self._router.send(message(order), idempotency_key=order.key)
+            reply = self._router.send(message(order), idempotency_key=order.key, requires_reliability=order.reliable)
             answer = reply.accepted(timeout=ACCEPT_TIMEOUT)
         except EngineError as error:
             return refused(error.code)
@@ -65,6 +65,7 @@ def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: s
     router = _router(store, lie)
     attach(router, Ledger(recorder))
     with router:
+        recorder.record(Nemesis, action="start", target=name)
         jobs = [
             partial(
                 converse,

@@ -40,6 +40,7 @@ class Order:
     fails: int = 0  #: attempts that raise before the first that works
     before: int = 0  #: ms in the handler before the effect
     after: int = 0  #: ms in the handler after it
+    reliable: bool = False  #: asks for the reliable way: over a named queue first
 
     @property
     def digest(self) -> str:
@@ -123,6 +124,7 @@ class Load:
             fails=1 if pick.random() < 0.05 else 0,
             before=pick.randrange(1, 30) if slow < 0.2 else 0,
             after=pick.randrange(1, 15) if slow > 0.85 else 0,
+            reliable=pick.random() < 0.2,
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from tests.chaos.load import known_ids
 from tests.chaos.nursery import Life, Nursery
 from tests.history.checker import NO_LIMITS, Limits, Violation, check, statistics
 from tests.history.events import Event, Final, Nemesis, Rest
-from tests.history.recorder import Recorder, read
+from tests.history.recorder import Recorder, read, read_file
 
 FINISH = 120.0
 """Seconds the last life may take: it drains what 50 killed ones left."""
@@ -73,6 +74,20 @@ class Scene:
         """Write down what happened to the life that runs now."""
         self._nemesis.record(Nemesis, action=action, target=self.name)
 
+    def wait_for(self, life: Life, holds: Callable[[], bool], timeout: float = 30) -> None:
+        """Look until it holds, while the life runs."""
+        end = time.monotonic() + timeout
+        while not holds():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.name} did not come so far in {timeout} s")
+            if life.ended(within=0.01):
+                raise AssertionError(f"{self.name} ended by itself with {life.wait(1)}")
+
+    def told(self) -> list[Event]:
+        """What the life that runs has told so far."""
+        path = self.folder / f"history-{self.name}.jsonl"
+        return read_file(path) if path.exists() else []
+
     def finish(self) -> None:
         """The last life: drained, probed and ended well; then the store is asked."""
         code = self.start("finish").wait(FINISH)
@@ -90,16 +105,25 @@ class Scene:
         return Outcome(check(events, limits), statistics(events))
 
 
-def torture(scene: Scene, *, seed: int, kills: int, longest: float = 0.5) -> Outcome:
-    """Kill ``kills`` lives at random moments of at most ``longest`` seconds, then come to rest and check."""
+def torture(scene: Scene, *, seed: int, kills: int, longest: float = 0.35) -> Outcome:
+    """Kill ``kills`` lives at random moments, some while they start, the others at most ``longest`` seconds later.
+
+    Then come to rest, and check.
+    """
     dice = random.Random(seed)
     for _ in range(kills):
         life = scene.start("live", seed=dice.randrange(1_000_000))
-        if life.ended(within=dice.uniform(0.02, longest)):
+        if dice.random() < 0.85:
+            scene.wait_for(life, lambda: any(_is_start(event, scene.name) for event in scene.told()))
+        if life.ended(within=dice.uniform(0.01, longest)):
             raise AssertionError(f"{scene.name} ended by itself with {life.wait(1)}")
         scene.kill(life)
     scene.finish()
     return scene.outcome()
+
+
+def _is_start(event: Event, name: str) -> bool:
+    return isinstance(event, Nemesis) and event.action == "start" and event.target == name
 
 
 def ask_store(recorder: Recorder, url: str, events: Iterable[Event]) -> None:

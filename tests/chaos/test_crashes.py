@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -23,12 +22,9 @@ def order(key: str, kind: str = "CHAOS_STEP", subject: str = "ann", **fields: An
     return Order(kind, "guild-1", subject, key, **fields)
 
 
-def wait_for(scene: Scene, life: Life, seen: Callable[[list[Event]], bool], timeout: float = 30) -> None:
+def wait_for(scene: Scene, life: Life, seen: Callable[[list[Event]], bool]) -> None:
     """Until the history of a life that runs holds it."""
-    end = time.monotonic() + timeout
-    while not seen(scene.events()):
-        assert time.monotonic() < end, f"not seen in {timeout} s"
-        assert not life.ended(within=0.02), f"{scene.name} ended by itself"
+    scene.wait_for(life, lambda: seen(scene.events()))
 
 
 def count(events: list[Event], kind: type[Event], **fields: object) -> int:

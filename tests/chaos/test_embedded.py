@@ -18,9 +18,9 @@ def test_sixty_kills_lose_double_and_reorder_nothing(scene: Scene, seed: int) ->
     found = outcome.statistics
     # A run that was never hit in the middle of something proves nothing.
     assert found["kills"] == KILLS
-    assert found["new"] > 10 * KILLS
+    assert found["new"] > 5 * KILLS
     assert found["cut_runs"] > KILLS / 10
     assert found["unknown"] > KILLS / 10
     assert found["recovered"] > 0
-    assert found["duplicates"] > KILLS
+    assert found["duplicates"] > KILLS / 5
     assert found["repeats"] > 0
