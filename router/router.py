@@ -48,6 +48,7 @@ from router.reply import Reply
 from router.response import Response
 from router.settings import Settings
 from router.status import PATIENCE, StatusView, explanation_of, find
+from router.stores.retention import Retention
 from router.stores.url import open_store
 from router.tree import shown
 
@@ -95,7 +96,7 @@ class Router:
         self.settings = settings
         self._facts: dict[str, Facts] = {}
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
-        self.store = open_store(settings.store)
+        self.store = open_store(settings.store, Retention(**settings.store_options()))
         self.executor = Executor(
             self.handlers,
             self.clock,

@@ -241,7 +241,7 @@ class Settings(BaseModel):
         )
 
     def store_options(self) -> dict[str, int]:
-        """How long and how much a store remembers of what is over."""
+        """How long and how much a store remembers of what is over: the fields of its ``Retention``."""
         return {
             "audit_days": self.audit_days,
             "audit_rows": self.audit_rows,

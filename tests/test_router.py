@@ -271,3 +271,19 @@ def test_an_answer_is_put_into_the_queue_its_sender_named_once_for_each_sender(s
     assert by_id.keys() == {first.id, second.id}
     assert by_id[first.id].response["data"] == {"banned": True}
     assert [by_id[reply.id].response["duplicate"] for reply in (first, second)] == [False, True]
+
+
+def test_an_installation_says_how_much_its_store_remembers(tmp_path: Path) -> None:
+    router = Router(
+        store=f"sqlite:///{tmp_path / 'router.db'}", dead_letter_rows=1, types={"BAN_USER": {"attempts": 1}}
+    )
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        raise OSError("no")
+
+    with router:
+        for user in (USER, "80351110224678912"):
+            assert router.request(ban(user), timeout=5).status == "dead"
+        router.engine.store_call(lambda store, now: store.sweep(now, 100)).get(5)
+        assert len(router.dead_letters.list()) == 1

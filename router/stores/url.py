@@ -10,32 +10,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from router.stores.memory import MemoryStore
+from router.stores.memory import MEMORY_RETENTION, MemoryStore
+from router.stores.retention import Retention
 from router.stores.sqlite import DURABILITY, SqliteStore
 
 StoreBackend: TypeAlias = MemoryStore | SqliteStore
 """An object with the ports ``Store`` and ``Queues``."""
 
 
-def open_store(url: str) -> StoreBackend:
-    """The store that ``url`` names, not opened yet; ``ValueError`` says what is wrong with it, never its password."""
+def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
+    """The store that ``url`` names, not opened yet; ``ValueError`` says what is wrong with it, never its password.
+
+    In memory no more audit rows are kept than ``MEMORY_RETENTION`` says, whatever ``retention`` wants.
+    """
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)
     if parts.scheme == "memory":
         if parts.netloc or parts.path or options:
             raise ValueError("store URL: memory:// takes nothing else")
-        return MemoryStore()
+        if retention is None:
+            return MemoryStore()
+        rows = min(retention.audit_rows, MEMORY_RETENTION.audit_rows)
+        return MemoryStore(replace(retention, audit_rows=rows))
     if parts.scheme == "sqlite":
-        return _sqlite(parts.netloc, unquote(parts.path), options)
+        return _sqlite(parts.netloc, unquote(parts.path), options, retention)
     if parts.scheme.startswith("redis"):
         raise ValueError(f"store URL: {parts.scheme}:// is not in this version; use memory:// or sqlite:///FILE")
     raise ValueError(f"store URL: unknown scheme {parts.scheme[:20]!r}; use memory:// or sqlite:///FILE")
 
 
-def _sqlite(host: str, path: str, options: list[tuple[str, str]]) -> SqliteStore:
+def _sqlite(host: str, path: str, options: list[tuple[str, str]], retention: Retention | None) -> SqliteStore:
     if host:
         raise ValueError("store URL: sqlite takes three slashes before a relative path and four before an absolute one")
     path = path.removeprefix("/")
@@ -48,4 +56,4 @@ def _sqlite(host: str, path: str, options: list[tuple[str, str]]) -> SqliteStore
         synchronous = value.upper()
         if synchronous not in DURABILITY:
             raise ValueError("store URL: synchronous is full or normal")
-    return SqliteStore(path, synchronous=synchronous)
+    return SqliteStore(path, synchronous=synchronous, retention=retention)
