@@ -14,7 +14,7 @@ Make = Callable[..., World]
 
 @pytest.fixture(params=["memory", "sqlite"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """``make(**options)``: a world; ``make(after=world)``: one more, on what the other had stored when it was killed."""
+    """``make(**options)``: a world; ``make(after=world)``: one more, on what the other had stored when killed."""
     maker = Maker(request.param, tmp_path)
     yield maker
     maker.clear()

@@ -1,8 +1,8 @@
 """A world for one engine: its clock is turned by hand, its actors run when told to, its protocols do as the test says.
 
 Everything that matters is written into one list, ``world.log``, in the order in which it happened: ``stored`` (an
-envelope's acceptance was committed), ``accepted``, ``refused``, ``expired``, ``answered`` (its sender was told), ``began``
-(a protocol was given an attempt).
+envelope's acceptance was committed), ``accepted``, ``refused``, ``expired``, ``answered`` (its sender was told) and
+``began`` (a protocol was given an attempt).
 """
 
 from __future__ import annotations
