@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic_core import to_jsonable_python
 
 from actors.codec import unpack
+from actors.errors import EnvelopeError
 from actors.outcome import Answer, Attempt, Fault
+
+logger = logging.getLogger("router.response")
 
 StatusName = Literal[
     "ok", "noop", "rejected", "failed", "expired", "superseded", "annihilated", "dead", "in_doubt", "cancelled"
@@ -62,7 +67,7 @@ class Response(_Shown):
             success=answer.success,
             status=answer.status.value,
             request_id=answer.id,
-            data=unpack(answer.data) if answer.data else None,
+            data=_data(answer),
             error=_error(answer.fault),
             method=answer.method or None,
             attempts=[line(attempt) for attempt in answer.attempts],
@@ -85,6 +90,18 @@ def line(attempt: Attempt) -> AttemptLine:
         error=error,
         at=attempt.at,
     )
+
+
+def _data(answer: Answer) -> Any:
+    # Older stores and other executors hold what JSON has no word for; one such row must not hide the page it is on.
+    if not answer.data:
+        return None
+    try:
+        value = unpack(answer.data)
+        return to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="null", serialize_unknown=True)
+    except (EnvelopeError, ValueError) as error:  # nested too deep for JSON, or no msgpack at all
+        logger.warning("the data of %s cannot be shown: %s", answer.id, type(error).__name__)
+        return None
 
 
 def _error(fault: Fault | None) -> ResponseError | None:

@@ -41,7 +41,8 @@ def of_value(value: object) -> Outcome:
 
 
 def data_of(value: object) -> bytes:
-    """msgpack of a dict, model, list, text, number or ``None`` (empty), dates and the like as JSON has them.
+    """msgpack of a dict, model, list, text, number or ``None`` (empty), everything in it as JSON has it: bytes become
+    base64, NaN and infinity null, keys text.
 
     Raises for anything that has no JSON form or is larger than 512 KiB.
     """
@@ -50,10 +51,7 @@ def data_of(value: object) -> bytes:
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         value = dump(mode="json", by_alias=True)
-    try:
-        data = codec.pack(value)
-    except EnvelopeError:
-        data = codec.pack(to_jsonable_python(value, by_alias=True))
+    data = codec.pack(to_jsonable_python(value, by_alias=True, bytes_mode="base64", inf_nan_mode="null"))
     if len(data) > DATA:
         raise ValueError(f"{len(data)} bytes, at most {DATA} are allowed")
     return data
@@ -98,7 +96,7 @@ def deferred(code: str, message: str, retry_after: int) -> Outcome:
 
 def in_doubt(code: str, message: str) -> Outcome:
     """It was started, and nobody can tell what came of it."""
-    return Outcome(Verdict.IN_DOUBT, fault=Fault(code, message, True))
+    return Outcome(Verdict.IN_DOUBT, executed=True, fault=Fault(code, message, True))
 
 
 def text_of(error: BaseException, *, bare: bool = False) -> str:

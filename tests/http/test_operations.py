@@ -265,6 +265,23 @@ def test_the_audit_knows_who_did_what(served: Served) -> None:
     assert (entry["kind"], entry["type"], entry["response"]["status"]) == ("settled", "BAN_USER", "ok")
 
 
+def test_a_result_that_json_cannot_hold_is_shown_wherever_it_is_asked_for() -> None:
+    def prepare(router: Router) -> None:
+        @router.handler("KICK_USER")
+        async def kick(command: Any, ctx: Any) -> dict[Any, Any]:
+            return {"raw": b"\xff", "ratio": float("nan"), 1: "one"}
+
+    data = {"raw": "_w==", "ratio": None, "1": "one"}
+    with serve(prepare) as served:
+        answer = served.send("KICK_USER", params_={"wait": 5_000})
+        assert (answer.status_code, answer.json()["data"]) == (200, data)
+        job = answer.json()["jobId"]
+        assert served.client.get(f"/api/commands/{job}").json()["result"]["data"] == data
+        assert served.client.get(f"/api/commands/{job}/explain").json()["response"]["data"] == data
+        entries = served.client.get("/api/audit").json()["entries"]
+        assert next(entry for entry in entries if entry["id"] == job)["response"]["data"] == data
+
+
 # ------------------------------------------------------------------------ actors
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from actors.codec import pack, unpack
-from actors.outcome import Outcome, Verdict
+from actors.outcome import Answer, Outcome, Status, Verdict
 from router.errors import InvalidMessage, UnknownType
 from router.protocols import results
 from router.protocols.signals import Noop, Reject, RetryLater
+from router.response import Response
 
 
 class Banned(BaseModel):
@@ -40,6 +42,9 @@ class Banned(BaseModel):
         (Banned(user_id="5"), {"userId": "5", "at": "2024-01-02T00:00:00Z"}),
         ({"who": Banned(user_id="5")}, {"who": {"userId": "5", "at": "2024-01-02T00:00:00Z"}}),
         ({1}, [1]),
+        ({"raw": b"\xff\x00"}, {"raw": "_wA="}),
+        ([float("nan"), float("inf"), 1.5], [None, None, 1.5]),
+        ({1: "a", (2, 3): "b"}, {"1": "a", "2,3": "b"}),
         (1 << 64, None),
     ],
 )
@@ -77,6 +82,30 @@ def test_a_value_that_holds_itself_was_applied_all_the_same() -> None:
     value: dict[str, Any] = {}
     value["self"] = value
     assert results.of_value(value).verdict is Verdict.APPLIED
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("stored", "data"),
+    [
+        (pack({"raw": b"\xff"}), {"raw": "_w=="}),
+        (pack([float("nan"), float("-inf")]), [None, None]),
+        (pack({1: {b"\xff": 2}}), {"1": {"_w==": 2}}),
+        (b"\xd6\xff\x00\x00\x00\x01", "Timestamp(seconds=1, nanoseconds=0)"),
+        (pack(nested(400)), None),
+        (b"\xc1", None),
+    ],
+)
+def test_whatever_a_store_holds_as_data_can_be_shown_as_json(stored: bytes, data: object) -> None:
+    response = Response.of(Answer("a", Status.OK, stored))
+    assert response.data == data
+    json.dumps(response.model_dump(mode="json", by_alias=True), allow_nan=False)
 
 
 def test_noop_may_be_returned_and_may_carry_data() -> None:
