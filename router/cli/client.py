@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
@@ -13,6 +14,7 @@ import typer
 from router.cli.output import fail
 
 DEFAULT_URL = "http://127.0.0.1:8600"
+_VISIBLE = re.compile(r"[!-~]+")  #: what a URL or a header can carry as it is
 UrlOption = Annotated[str, typer.Option("--url", envvar="GUILD_ROUTER_URL", help="Where the daemon listens.")]
 TokenOption = Annotated[
     str,
@@ -39,8 +41,14 @@ class Client:
 
     def __init__(self, url: str = DEFAULT_URL, token: str = "", timeout: float = 35.0) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _VISIBLE.fullmatch(url):
             raise ValueError(f"{url} is not a URL such as {DEFAULT_URL}")
+        try:
+            self._port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{url} is not a URL such as {DEFAULT_URL}: {error}") from error
+        if token and not _VISIBLE.fullmatch(token):
+            raise ValueError("--token must be visible ASCII characters")
         self.url = url.rstrip("/")
         self._parts = parts
         self._token = token
@@ -76,19 +84,19 @@ class Client:
 
     def _exchange(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout)
+        connection = kind(self._parts.hostname or "", self._port, timeout=self._timeout)
         try:
             connection.request(method, target, data, headers)
             response = connection.getresponse()
             return response.status, response.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: a host name of impossible parts
             raise Unreachable(f"no answer from {self.url}: {error or type(error).__name__}") from error
         finally:
             connection.close()
 
 
 def make_client(url: str, token: str, timeout: float = 35.0) -> Client:
-    """A client for a command; a bad URL is wrong use."""
+    """A client for a command; a bad URL or token is wrong use."""
     try:
         return Client(url, token, timeout)
     except ValueError as error:

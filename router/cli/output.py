@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def show_json(value: Any) -> None:
@@ -38,7 +38,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empt
 
 
 def clean(value: object) -> str:
-    """A value without what a terminal would obey."""
+    """A value on one line, without what a terminal would obey."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), "" if value is None else str(value))
 
 

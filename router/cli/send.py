@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,10 @@ import typer
 
 from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client
 from router.cli.output import JsonOption, clean, fail, show_json
+
+NUMBERS = tuple(str(number) for number in range(1, 11))
+PRIORITIES = ("critical", "high", "normal", "low")
+_KEY = re.compile(r"[!-~]{1,128}")
 
 
 def send(
@@ -36,13 +42,16 @@ def send(
     body: dict[str, Any] = {"type": type, "data": _payload(data)}
     body |= {"guildId": guild} if guild else {}
     body |= {"userId": user} if user else {}
-    body |= {"priority": int(priority) if priority.isdigit() else priority} if priority else {}
-    body |= {"delayMs": round(delay * 1_000)} if delay else {}
-    body |= {"ttlMs": round(ttl * 1_000)} if ttl else {}
+    body |= {"priority": _priority(priority)} if priority else {}
+    body |= {"delayMs": _ms("--delay", delay)} if delay else {}
+    body |= {"ttlMs": _ms("--ttl", ttl)} if ttl else {}
     body |= {"requiresRealTime": True} if real_time else {}
     body |= {"requiresReliability": True} if reliable else {}
+    if key and not _KEY.fullmatch(key):
+        fail("--idempotency-key must be 1 to 128 visible ASCII characters", 2)
+    longest = _ms("--timeout", timeout)
     client = make_client(url, token, timeout + 10)
-    query = {"wait": round(timeout * 1_000)} if wait else {}
+    query = {"wait": longest} if wait else {}
     headers = {"Idempotency-Key": key} if key else {}
     answer = answer_of(client, "POST", "/api/commands", body, query=query, headers=headers)
     if as_json:
@@ -56,6 +65,20 @@ def send(
         fail(f"not ended in {timeout:g} s; ask with: guild-router explain {answer['jobId']}")
     if wait and not answer["success"]:
         raise typer.Exit(1)
+
+
+def _priority(text: str) -> int | str:
+    if text in NUMBERS:
+        return int(text)
+    if text.lower() not in PRIORITIES:
+        fail(f"--priority must be 1 to 10, or {', '.join(PRIORITIES)}, not {text}", 2)
+    return text
+
+
+def _ms(option: str, seconds: float) -> int:
+    if not math.isfinite(seconds * 1_000):
+        fail(f"{option} must be a number of seconds, not {seconds}", 2)
+    return round(seconds * 1_000)
 
 
 def _payload(text: str) -> Any:

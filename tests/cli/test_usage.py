@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from router.cli.main import app
+from router.cli.output import fail
+from router.cli.send import _say_end
 from tests.cli.ports import closed_port
 
 COMMANDS = (
@@ -73,6 +76,23 @@ def test_no_daemon_is_a_failure_told_in_one_line(command: list[str]) -> None:
         (["send", "X", "--data", "{"], "--data is not JSON"),
         (["send", "X", "--data", "@missing.json"], "missing.json cannot be read"),
         (["send", "X", "--delay", "soon"], "Invalid value"),
+        (["send", "X", "--delay", "inf"], "--delay must be a number of seconds, not inf"),
+        (["send", "X", "--delay", "1e306"], "--delay must be a number of seconds, not 1e+306"),
+        (["send", "X", "--ttl", "inf"], "--ttl must be a number of seconds, not inf"),
+        (["send", "X", "--ttl", "nan"], "Invalid value"),
+        (["send", "X", "--wait", "--timeout", "nan"], "Invalid value"),
+        (["send", "X", "--priority", "\N{SUPERSCRIPT TWO}"], "--priority must be 1 to 10, or critical, high"),
+        (["send", "X", "--priority", "99"], "--priority must be 1 to 10"),
+        (["send", "X", "--priority", "0"], "--priority must be 1 to 10"),
+        (["send", "X", "--priority", "9" * 5_000], "--priority must be 1 to 10"),
+        (["send", "X", "--idempotency-key", "a\nX: 1"], "--idempotency-key must be 1 to 128 visible ASCII"),
+        (["send", "X", "--idempotency-key", "\u00e9\u2192"], "--idempotency-key must be 1 to 128 visible ASCII"),
+        (["send", "X", "--idempotency-key", "k" * 129], "--idempotency-key must be 1 to 128 visible ASCII"),
+        (["send", "X", "--token", "\u2192"], "--token must be visible ASCII"),
+        (["send", "X", "--token", "a\nX: 1"], "--token must be visible ASCII"),
+        (["tree", "--token", "\u2192"], "--token must be visible ASCII"),
+        (["send", "X", "--url", "http://127.0.0.1:99999"], "http://127.0.0.1:99999 is not a URL"),
+        (["send", "X", "--url", "http://127.0.0.1/\u2192"], "is not a URL"),
         (["send", "X", "--url", "ftp://x"], "ftp://x is not a URL"),
         (["dead-letters", "replay"], "name ids, a filter, or --all"),
         (["serve", "--port", "99999"], "Invalid value"),
@@ -89,6 +109,17 @@ def test_wrong_use_is_status_2(command: list[str], text: str) -> None:
     result = run.invoke(app, command)
     assert result.exit_code == 2, result.output
     assert text in " ".join(result.stderr.split())
+    if result.stderr.startswith("guild-router: "):  # ours; what the parser finds comes with the usage
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_answer_of_many_lines_is_printed_on_one(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"code": "rejected", "message": "no\nguild-router: all is well\x1b[2J"}
+    _say_end({"status": "rejected", "jobId": "1", "error": error})
+    assert capsys.readouterr().out == "rejected 1 - rejected: no\\nguild-router: all is well\\x1b[2J\n"
+    with pytest.raises(typer.Exit):
+        fail("first\nsecond")
+    assert capsys.readouterr().err == "guild-router: first\\nsecond\n"
 
 
 def test_an_unknown_setting_in_the_environment_stops_the_daemon_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
