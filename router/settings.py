@@ -13,7 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from actors.options import Options
 from actors.policy.breaker_states import BreakerSettings
@@ -159,7 +168,7 @@ class Settings(BaseModel):
         environment = os.environ if environ is None else environ
         fields = cls.model_fields.keys()
         layers: list[tuple[dict[str, Any], dict[str, str]]] = [(dict(defaults or {}), {})]
-        layers.append(read_environment(environment, fields - {"queues", "types"}))
+        layers.append(read_environment(environment, fields))
         if file := config or environment.get(f"{OURS}CONFIG"):
             layers.append(read_file(file, fields))
         given = {name: value for name, value in overrides.items() if value is not None}
@@ -167,6 +176,8 @@ class Settings(BaseModel):
         values: dict[str, Any] = {}
         names: dict[str, str] = {}
         for layer, sources in layers:
+            for name in sorted(names.keys() & layer.keys()):
+                cls._check_hidden(name, values[name], names)
             if "message_queue_provider" in layer and "store" not in layer:
                 values.pop("store", None)  # the choice of a higher layer is not undone by the URL of a lower one
             values |= layer
@@ -175,6 +186,17 @@ class Settings(BaseModel):
             return cls(**values)
         except SettingsError as error:
             raise error.named(names) from None
+
+    @classmethod
+    def _check_hidden(cls, name: str, value: Any, sources: Mapping[str, str]) -> None:
+        """What a higher layer overrides must keep its own field's rules all the same: it will count one day."""
+        info = cls.model_fields[name]
+        fields: Any = {name: (info.annotation, info)}
+        field = create_model("Hidden", __config__=cls.model_config, **fields)
+        try:
+            field(**{name: value})
+        except ValidationError as error:
+            raise from_validation(error).named(sources) from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

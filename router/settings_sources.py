@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from router.settings_errors import SettingsError, unknown
 
 OURS = "ROUTER_"
+TABLES = frozenset(("queues", "types"))  #: what only a file can say
 #: the names of other programs that we read as they are; each is also known with our prefix
 FOREIGN = frozenset(
     (
@@ -34,7 +35,7 @@ FOREIGN = frozenset(
 )
 
 
-def read_environment(environ: Mapping[str, str], fields: Collection[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def read_environment(environ: Mapping[str, str], fields: Set[str]) -> tuple[dict[str, Any], dict[str, str]]:
     """(field -> text, field -> variable). An empty variable is not set; our prefix wins over the bare name."""
     values: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -44,14 +45,22 @@ def read_environment(environ: Mapping[str, str], fields: Collection[str]) -> tup
     return values, names
 
 
-def _variables(environ: Mapping[str, str], fields: Collection[str]) -> Iterator[tuple[str, str]]:
+def _variables(environ: Mapping[str, str], fields: Set[str]) -> Iterator[tuple[str, str]]:
     yield from ((name, name.lower()) for name in sorted(FOREIGN & environ.keys()))
+    ours = {OURS + field.upper() for field in (*fields, "config")}
+    known = ours | FOREIGN
+    for name in sorted(environ.keys() - known):
+        if name.upper() in known:
+            # Whoever set it believes that it counts.
+            raise SettingsError(name, "", f"unknown setting; did you mean {name.upper()}?")
     for name in sorted(name for name in environ if name.startswith(OURS)):
         field = name.removeprefix(OURS).lower()
         if field == "config":
             continue
-        if field not in fields or not name.isupper():
-            raise unknown(name, [OURS + field.upper() for field in (*fields, "config")])
+        if field in TABLES:
+            raise SettingsError(name, "", "can only be set in a TOML file")
+        if field not in fields:
+            raise unknown(name, sorted(ours - {OURS + table.upper() for table in TABLES}))
         yield name, field
 
 

@@ -80,6 +80,20 @@ def test_a_file_overrides_the_environment_and_arguments_override_the_file(tmp_pa
     assert (settings.port, settings.queue_concurrency, settings.rest_timeout) == (3, 2, 1)
 
 
+def test_a_wrong_value_stops_the_start_even_where_another_overrides_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^ROUTER_PORT: a string of 4 characters: must be a valid integer"):
+        load({"ROUTER_PORT": "http"}, port=3)
+    with pytest.raises(SettingsError, match=r"^ROUTER_TOKENS: a string of 11 characters: must have one of the roles"):
+        load({"ROUTER_TOKENS": "root:s3cr3t"}, tokens="bot:x")
+    file = toml(tmp_path, "port = 70000\n")
+    with pytest.raises(SettingsError, match=r"^router\.toml: port: an integer: must be less than or equal to 65535"):
+        load({"ROUTER_PORT": "1"}, config=file, port=3)
+
+
+def test_a_public_host_that_is_overridden_needs_no_tokens() -> None:
+    assert load({"ROUTER_HOST": "0.0.0.0"}, host="127.0.0.1").host == "127.0.0.1"
+
+
 def test_an_argument_of_none_was_not_given() -> None:
     assert load({"ROUTER_PORT": "1"}, port=None).port == 1
 
@@ -97,8 +111,13 @@ def test_our_prefix_wins_over_the_bare_name_and_empty_variables_are_not_set() ->
     ("environ", "line"),
     [
         ({"ROUTER_PORTS": "1"}, "ROUTER_PORTS: unknown setting; did you mean ROUTER_PORT?"),
-        ({"ROUTER_port": "1"}, "ROUTER_port: unknown setting"),
-        ({"ROUTER_QUEUES": "{}"}, "ROUTER_QUEUES: unknown setting"),
+        ({"ROUTER_port": "1"}, "ROUTER_port: unknown setting; did you mean ROUTER_PORT?"),
+        ({"Router_Store": "memory://"}, "Router_Store: unknown setting; did you mean ROUTER_STORE?"),
+        ({"Router_Queues": "{}"}, "Router_Queues: unknown setting; did you mean ROUTER_QUEUES?"),
+        ({"router_config": "x.toml"}, "router_config: unknown setting; did you mean ROUTER_CONFIG?"),
+        ({"Redis_Url": "redis://x"}, "Redis_Url: unknown setting; did you mean REDIS_URL?"),
+        ({"ROUTER_QUEUES": "{}"}, "ROUTER_QUEUES: can only be set in a TOML file"),
+        ({"ROUTER_TYPES": "{}"}, "ROUTER_TYPES: can only be set in a TOML file"),
         ({"ROUTER_PORT": "http"}, "ROUTER_PORT: a string of 4 characters: must be a valid integer"),
         ({"ROUTER_PORT": "65536"}, "ROUTER_PORT: a string of 5 characters: must be less than or equal to 65535"),
         ({"QUEUE_CONCURRENCY": "0"}, "QUEUE_CONCURRENCY: a string of 1 characters: must be greater than or equal to 1"),
