@@ -40,6 +40,9 @@ class SqliteFile:
         """Take the lock, connect, migrate."""
         if self._connection is not None:
             return
+        folder = os.path.dirname(os.path.realpath(self.path))
+        if not os.path.isdir(folder):
+            raise StoreUnavailable(f"{self.path}: the directory {folder} does not exist")
         try:
             if self._lock is None:
                 lock = FileLock(os.path.realpath(self.path) + ".lock")

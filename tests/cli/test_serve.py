@@ -134,6 +134,14 @@ def test_a_store_that_is_held_by_another_daemon_is_told_in_one_line(folder: Path
             assert second.lines[-1].startswith("guild-router: cannot start: ")
 
 
+def test_a_store_in_a_directory_that_is_not_there_is_told_in_one_line(folder: Path) -> None:
+    with running("serve", "--port", "0", "--store", f"sqlite:///{folder}/missing/x.db", cwd=folder) as process:
+        assert process.ended() == 1
+        assert process.lines[-1].startswith("guild-router: cannot start: ")
+        assert f"{folder}/missing/x.db: the directory {folder}/missing does not exist" in process.lines[-1]
+        assert ".lock" not in process.lines[-1]
+
+
 def test_a_redis_store_is_not_there_yet_and_says_so(folder: Path) -> None:
     with running("serve", "--port", "0", cwd=folder, environ={"MESSAGE_QUEUE_PROVIDER": "redis"}) as process:
         assert process.ended() in (1, 2)
