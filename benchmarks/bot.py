@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
-from router import Router
+from router import Reply, Router
 from router.messages import BanUser
 
 MODERATOR = "81384788765712384"
@@ -19,6 +20,8 @@ FIRST_USER = 200_000_000_000_000_000
 
 BATCH = 200
 """Commands in one ``send_many``."""
+
+LIVE = 86_400_000
 
 WINDOW = 4_000
 """Commands on their way at once; below the router's backlog bounds, so nothing is refused."""
@@ -48,7 +51,7 @@ def store_url(kind: str) -> Iterator[str]:
 @contextmanager
 def running(store: str, handler: Callable[..., object] | None = None) -> Iterator[Router]:
     """A started router whose bans do nothing, or what ``handler`` does."""
-    router = Router(store=store)
+    router = Router(store=store, passivate_after_ms=LIVE)  # a guild stays live however long the other cases take
     router.handler(BanUser)(handler or _nothing)
     with router:
         yield router
@@ -58,19 +61,24 @@ def _nothing(_command: BanUser, _ctx: object) -> None:
     """The work of the bot."""
 
 
-def push(router: Router, messages: Sequence[BanUser], *, window: int = WINDOW, timeout: float = 60) -> None:
-    """Send all, ``window`` on their way at most, and wait until each is answered ``ok``."""
-    on_the_way: deque[object] = deque()
-    for start in range(0, len(messages), BATCH):
-        on_the_way.extend(router.send_many(messages[start : start + BATCH]))
+def push(router: Router, messages: Iterable[BanUser], *, window: int = WINDOW, timeout: float = 60) -> None:
+    """Send all, ``window`` on their way at most, and wait until each is answered ``ok``.
+
+    ``messages`` may be made as they go: a producer makes them one after the other, too, and a heap of waiting ones
+    would be work for the garbage collector that no router causes.
+    """
+    on_the_way: deque[Reply] = deque()
+    source = iter(messages)
+    while batch := list(islice(source, BATCH)):
+        on_the_way.extend(router.send_many(batch))
         while len(on_the_way) > window:
             _expect_ok(on_the_way.popleft(), timeout)
     while on_the_way:
         _expect_ok(on_the_way.popleft(), timeout)
 
 
-def _expect_ok(reply: object, timeout: float) -> None:
-    response = reply.result(timeout=timeout)  # type: ignore[attr-defined] # Reply
+def _expect_ok(reply: Reply, timeout: float) -> None:
+    response = reply.result(timeout=timeout)
     if response.status != "ok":
         raise RuntimeError(f"a ban of the benchmark ended {response.status}: {response.error}")
 

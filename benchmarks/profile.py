@@ -79,8 +79,8 @@ def cpu_of_threads() -> dict[str, float]:
 def plain(kind: str, commands: int, guilds: int) -> None:
     """Without a profiler: the true rate, and whose CPU it cost."""
     with store_url(kind) as url, running(url) as router:
-        push(router, [ban(number, guilds) for number in range(2_000)])
-        messages = [ban(10_000 + number, guilds) for number in range(commands)]
+        push(router, (ban(number, guilds) for number in range(2_000)))
+        messages = (ban(10_000 + number, guilds) for number in range(commands))
         before, began, cpu = cpu_of_threads(), time.perf_counter(), time.process_time()
         push(router, messages)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -98,7 +98,7 @@ def plain(kind: str, commands: int, guilds: int) -> None:
 def profiled(kind: str, commands: int, guilds: int, lines: int) -> None:
     """The dearest functions of every thread."""
     profiles = ThreadProfiles()
-    messages = [ban(number, guilds) for number in range(commands)]
+    messages = (ban(number, guilds) for number in range(commands))
     with store_url(kind) as url, profiles.installed(), running(url) as router:
         push(router, messages)
     for name, table in profiles.tables(lines):

@@ -25,8 +25,8 @@ def rows(*, commands: int, repeats: int) -> list[Row]:
 def _case(kind: str, commands: int) -> Case:
     def run() -> Mapping[str, float]:
         with store_url(kind) as url, running(url) as router:
-            push(router, [ban(number, 100) for number in range(500)])
-            messages = [ban(1_000 + number, 100) for number in range(commands)]
+            push(router, (ban(number, 100) for number in range(500)))
+            messages = (ban(1_000 + number, 100) for number in range(commands))
             began = time.perf_counter()
             push(router, messages)
             return {"rate": commands / (time.perf_counter() - began)}
