@@ -57,7 +57,9 @@ async def _request_id(request: Request) -> str:
 TheRouter = Annotated[Router, Depends(_router)]
 TheSettings = Annotated[Settings, Depends(_settings)]
 RequestId = Annotated[str, Depends(_request_id)]
-JobId = Annotated[str, Path(min_length=1, max_length=64, pattern="^[A-Za-z0-9-]+$", description="as `jobId` said")]
+JobId = Annotated[
+    str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:\-]+$", description="as `jobId` said")
+]
 QueueName = Annotated[
     str,
     Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:\-]+$", description="a named queue, such as bot:music"),
