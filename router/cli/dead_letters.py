@@ -68,6 +68,7 @@ def replay(
     if not (ids or guild or queue or type or everything):
         fail("name ids, a filter, or --all", 2)
     body: dict[str, Any] = {"guildId": guild, "queue": queue, "type": type, "limit": limit, "dryRun": dry_run}
+    body |= {"all": True} if everything else {}
     body |= {"ids": ids} if ids else {}
     body |= {"maxReplays": max_replays} if max_replays else {}
     answer = answer_of(make_client(url, token), "POST", "/api/dead-letters/replay", body)
@@ -91,8 +92,11 @@ def purge(
 ) -> None:
     """Forget dead letters for good."""
     if not yes:
-        typer.confirm("Forget these dead letters for good?", abort=True)
+        which = "these" if id or guild or queue or type else "ALL"
+        typer.confirm(f"Forget {which} dead letters for good?", abort=True)
     query = {"id": id, "guildId": guild, "queue": queue, "type": type}
+    if not any(query.values()):
+        query["all"] = "true"
     answer = answer_of(make_client(url, token), "DELETE", "/api/dead-letters", query=query)
     if as_json:
         show_json(answer)

@@ -27,7 +27,7 @@ async def search(
     *,
     router: TheRouter,
     caller: Admin,
-    id: Annotated[str, Query(max_length=64)] = "",  # noqa: A002 - the name on the wire
+    id: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire
     guild_id: Annotated[str, Query(alias="guildId", max_length=128)] = "",
     user_id: Annotated[str, Query(alias="userId", max_length=128)] = "",
     type: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire

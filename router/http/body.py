@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from router.http.problems import HttpProblem
@@ -99,12 +102,31 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route of strict requests."""
+    """A route of strict requests: a name in the query that it does not know is refused, never ignored."""
 
     def get_route_handler(self) -> Any:
         handle = super().get_route_handler()
+        # Without its alias a parameter has its Python name, which is the snake_case of the wire's.
+        fields = self.dependant.query_params
+        known = {name: field.alias for field in fields for name in (field.name, field.alias)}
 
         async def strictly(request: Request) -> Any:
-            return await handle(StrictRequest(request.scope, request.receive))
+            scope = request.scope
+            if scope["query_string"]:
+                scope = {**scope, "query_string": strict_query(scope["query_string"], known)}
+            return await handle(StrictRequest(scope, request.receive))
 
         return strictly
+
+
+def strict_query(query: bytes, known: Mapping[str, str]) -> bytes:
+    """The query with the names of the wire; ``known``: accepted name -> name of the wire, each at most once."""
+    found: dict[str, str] = {}
+    for given, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        name = known.get(given)
+        if name is None:
+            raise RequestValidationError([{"type": "extra_forbidden", "loc": ("query", given), "msg": ""}])
+        if name in found:
+            raise RequestValidationError([{"type": "repeated", "loc": ("query", given), "msg": "must be given once"}])
+        found[name] = value
+    return urlencode(found).encode("ascii")

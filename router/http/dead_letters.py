@@ -29,12 +29,13 @@ class DeadLetterList(Body):
 class ReplayBody(Given):
     """Which dead letters live again; what is not given does not filter."""
 
-    ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=1_000)] | None = None
+    ids: Annotated[list[Annotated[str, Field(max_length=128)]], Field(min_length=1, max_length=1_000)] | None = None
     guild_id: Name = ""
     queue: Name = ""
     type: Name = ""
     before: Annotated[int, Field(ge=0, le=LATEST)] = 0
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
+    everything: bool = Field(default=False, alias="all", description="required when nothing above is given but limit")
     dry_run: bool = Field(default=False, description="say which, change nothing")
     max_replays: Annotated[int, Field(ge=1, le=1_000)] | None = Field(
         default=None, description="leave alone what lived so often"
@@ -75,7 +76,11 @@ async def list_dead_letters(
 
 @routes.post("/replay", response_model=ReplayAnswer, responses=problems(*BODY))
 async def replay(body: ReplayBody, router: TheRouter, caller: Operator) -> ReplayAnswer:
-    """Send dead letters on their way again: same ids, in their old order, at the tails of their lanes."""
+    """Send dead letters on their way again: same ids, in their old order, at the tails of their lanes.
+
+    Needs ids, a filter, or `all`.
+    """
+    require_choice(body.ids, body.guild_id, body.queue, body.type, body.before, everything=body.everything)
     replayed = await router.dead_letters.areplay(
         body.ids,
         guild=body.guild_id,
@@ -95,19 +100,28 @@ async def purge(
     *,
     router: TheRouter,
     caller: Admin,
-    id: Annotated[str, Query(max_length=64)] = "",  # noqa: A002 - the name on the wire
+    id: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire
     guild_id: Annotated[str, Query(alias="guildId", max_length=128)] = "",
     queue: NameQuery = "",
     type: NameQuery = "",  # noqa: A002 - the name on the wire
     before: Annotated[int, Query(ge=0, le=LATEST, description="died before, ms since the epoch")] = 0,
+    everything: Annotated[bool, Query(alias="all", description="required when there is no filter")] = False,
     limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
 ) -> PurgeAnswer:
-    """Forget dead letters for good."""
+    """Forget dead letters for good. Needs a filter, or `all=true`."""
+    require_choice(id, guild_id, queue, type, before, everything=everything)
     guild = guild_for(caller, guild_id)
     purged = await router.dead_letters.apurge(
         id=id, guild=guild, queue=queue, type=type, before=before, limit=limit, operator=caller.role
     )
     return PurgeAnswer(purged=purged)
+
+
+def require_choice(*filters: object, everything: bool) -> None:
+    """Refuse what would reach every dead letter without saying so."""
+    if not everything and not any(filters):
+        rule = "must be true when no filter is given"
+        raise HttpProblem(422, "invalid_message", f"all {rule}.", field="all", rule=rule, retryable=False)
 
 
 def guild_for(caller: Caller, asked: str) -> str:

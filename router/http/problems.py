@@ -116,7 +116,7 @@ def _invalid_request(errors: Sequence[Mapping[str, Any]]) -> HttpProblem:
         (
             ".".join(str(part) for part in one["loc"][1:] if part != "") or str(one["loc"][0]),
             "is unknown" if one["type"] == "extra_forbidden" else rule_of(str(one["msg"])),
-            "" if one["type"] in ("missing", "extra_forbidden") else shape(one.get("input")),
+            "" if one["type"] in ("missing", "extra_forbidden", "repeated") else shape(one.get("input")),
         )
         for one in errors
     ]

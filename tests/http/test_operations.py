@@ -210,6 +210,48 @@ def test_dead_letters_are_purged_by_filter(served: Served, world: World) -> None
     assert job not in [letter["id"] for letter in letters]
 
 
+def test_no_filter_means_all_only_when_it_is_said(served: Served, world: World) -> None:
+    job = bury(served, world, "175928847299117032")
+    queries: list[dict[str, Any]] = [{}, {"limit": 5}, {"guildId": ""}, {"all": "false"}]
+    answers = [served.client.delete("/api/dead-letters", params=query) for query in queries]
+    bodies: list[dict[str, Any]] = [{}, {"limit": 5}, {"guildId": ""}, {"all": False}]
+    answers += [served.client.post("/api/dead-letters/replay", json=body) for body in bodies]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["field"]) == (422, "all")
+    assert served.client.get(f"/api/commands/{job}").json()["state"] == "dead"
+    dry = served.client.post("/api/dead-letters/replay", json={"all": True, "dryRun": True}).json()
+    assert job in dry["replayed"]
+    assert served.client.delete("/api/dead-letters", params={"all": "true"}).json()["purged"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/api/dead-letters"),
+        ("GET", "/api/dead-letters"),
+        ("GET", "/api/audit"),
+        ("GET", "/api/queue/stats"),
+        ("GET", "/api/admin/tree"),
+        ("POST", "/api/queue/pause/bot:music"),
+        ("GET", "/api/commands/a"),
+    ],
+)
+def test_an_unknown_name_in_the_query_is_refused(served: Served, method: str, path: str) -> None:
+    answer = served.client.request(method, path, params={"guild": "999"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_message")
+    assert (answer.json()["field"], answer.json()["rule"]) == ("guild", "is unknown")
+
+
+def test_names_in_the_query_may_be_snake_case_but_not_said_twice(served: Served, world: World) -> None:
+    job = bury(served, world, "175928847299117033", OTHER)
+    letters = served.client.get("/api/dead-letters", params={"guild_id": OTHER}).json()["deadLetters"]
+    assert [letter["id"] for letter in letters] == [job]
+    for query in ({"guild_id": OTHER, "guildId": GUILD}, [("guildId", OTHER), ("guildId", GUILD)]):
+        answer = served.client.delete("/api/dead-letters", params=query)  # type: ignore[arg-type]  # both are allowed
+        assert (answer.status_code, answer.json()["field"]) == (422, "guildId")
+    assert served.client.delete("/api/dead-letters", params={"guild_id": OTHER}).json() == {"purged": 1}
+
+
 @pytest.mark.parametrize(
     "body", [{"ids": []}, {"ids": ["x"] * 1_001}, {"limit": 0}, {"colour": 1}, {"dryRun": "perhaps"}, {"maxReplays": 0}]
 )
