@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from actors.alias import ALIAS
 from actors.answers import decode_answer
 from actors.codec import pack
 from actors.envelope import Envelope
-from actors.errors import EngineError, KeyReusedError, Refused
+from actors.errors import EngineError, KeyReusedError, Overloaded, Refused
 from actors.messages import (
     Admissions,
     Commit,
@@ -36,6 +37,9 @@ from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters
 from actors.tables.guilds import Guilds
 from actors.tables.waiters import Waiters, Waiting
+
+MOST_WAITING = 1_000
+"""Senders that may wait for the answer of one operation."""
 
 LOOK_AGAIN = 1.0
 """Seconds, when the store could not say what became of those who wait."""
@@ -163,8 +167,14 @@ class Deduplicator(Actor):
     def _duplicate(self, item: Submission, result: Duplicate, now: int) -> None:
         envelope = item.envelope
         self._left.append(envelope.id)
+        if not item.told and not result.answer and self._waiters.count(result.original) >= MOST_WAITING:
+            item.refuse(Overloaded(f"{MOST_WAITING} wait for {result.original}", retry_after=1_000))
+            return
         detail = pack({"id": envelope.id})
         self._notes.append(Note(now, "duplicate", result.original, envelope.guild, envelope.user, detail))
+        # The newcomer is not stored; whoever asks for its id is led to the original by this.
+        alias = pack({"original": result.original})
+        self._notes.append(Note(now, ALIAS, envelope.id, envelope.guild, envelope.user, alias))
         if not item.told:
             self._counters.duplicates += 1
             if item.waiter is not None:

@@ -165,6 +165,11 @@ class Engine(Orders):
                 return
         callback(self._cause)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the tree has given up, or was stopped."""
+        return self._stopping
+
     def _escalated(self, cause: BaseException | None) -> None:
         self._stopping = True
         self._dismiss()

@@ -38,6 +38,9 @@ from actors.tables.gate import Turn, lane_name
 
 logger = logging.getLogger("guild_router.guild")
 
+HISTORY = 64
+"""Attempts kept of one envelope."""
+
 LATE = Fault("expired", "its deadline passed before it could start")
 
 STRANDED = Outcome(Verdict.NOT_APPLIED, fault=Fault("stranded", "it never departed"))
@@ -316,6 +319,8 @@ class GuildActor(Actor):
         fault = outcome.fault
         code, text = (fault.code, fault.message) if fault else ("", "")
         verdict = outcome.verdict.value
+        if len(place.history) >= HISTORY:
+            del place.history[1]  # the first and the newest tell the story; a command may be deferred without end
         place.history.append(Attempt(place.attempts + 1, place.protocol, verdict, ms, code, text, place.started_at))
         self._outbox.publish("attempted", place, verdict)
         if outcome.verdict is Verdict.APPLIED:  # nearly always; and it depends on nothing else
@@ -323,6 +328,10 @@ class GuildActor(Actor):
             return
         if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
             self._poison(place)
+            return
+        unsent = outcome.verdict in (Verdict.DEFERRED, Verdict.NOT_APPLIED) and not outcome.executed
+        if unsent and place.expires_at <= now:
+            self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
             return
         step = after(outcome, self._situation(place), now=now, random=self._tools.random.random())
         self._act(place, step, outcome, now)
@@ -332,10 +341,8 @@ class GuildActor(Actor):
         facts = self._tools.facts(envelope.type)
         protocol = self._tools.protocols.get(place.protocol)
         safe = facts.idempotent or (protocol is not None and protocol.idempotent(envelope))
-        # An executor's dedupe record lives in its process: it vouches for nothing that ran before a crash of ours.
-        remembers = protocol is not None and protocol.dedupes and not place.recovered
         route = self._route(place)
-        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, remembers, place.failures)
+        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, place.failures)
 
     def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
         flight = self._tools.flights.get(id_)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.codec import decode
-from actors.errors import ShuttingDown, StoreError, StoreUnavailable
+from actors.errors import EngineError, ShuttingDown, StoreError, StoreUnavailable
 from actors.messages import (
     Admissions,
     Check,
@@ -119,6 +119,16 @@ class Journal(Actor):
             writes, results, answers = self._commit(submissions, commits, calls, now)
         except StoreError as error:
             self._hold(submissions, commits, calls, error)
+            return
+        except Exception as error:
+            if not calls:
+                raise
+            # Nothing of it is written. A question of somebody's must not cost the others their commands.
+            logger.exception("a step failed; it is done again without what was asked beside it")
+            for call in calls:
+                tell(call.reply, EngineError(f"the store could not do it: {type(error).__name__}"))
+            self._submissions, self._commits = submissions, commits[len(held) :]
+            self.on_flush()
             return
         if self._failing:
             self._failing = False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from actors.alias import look_up
 from actors.asking import Tally, settle
 from actors.codec import decode, pack
 from actors.delayed import cancel_delayed, purge_delayed
@@ -53,7 +54,7 @@ class Orders:
             else:
                 settle(promise)(stored if isinstance(stored, Exception) else (stored, 0))
 
-        self._ask("journal", StoreCall(lambda store, _: store.get(id), found), promise)
+        self._ask("journal", StoreCall(lambda store, _: look_up(store, id), found), promise)
         return promise
 
     def cancel(self, id: str) -> Promise[bool]:  # noqa: A002

@@ -61,7 +61,9 @@ class Outbox:
         envelope = place.envelope
         attempt = place.attempts + 1
         timeout = self._tools.facts(envelope.type).timeout
-        ticket = Ticket(envelope, place.frame, attempt, now + timeout if timeout else 0, place.sequence, 0)
+        ticket = Ticket(
+            envelope, place.frame, attempt, now + timeout if timeout else 0, place.sequence, 0, place.expires_at
+        )
         self._departing.append(Flight(ticket, place.protocol, now))
         self._writes.append(Begin(envelope.id, attempt, place.protocol))
         self._then.append((self._tools.adapters(place.protocol), Start(ticket)))
@@ -75,7 +77,11 @@ class Outbox:
         """Ask the protocol whether the attempt in doubt happened. It stays in the table until that is known."""
         envelope = place.envelope
         attempt = place.attempts + 1
-        flight = Flight(Ticket(envelope, place.frame, attempt, 0, place.sequence, 0), place.protocol, place.started_at)
+        flight = Flight(
+            Ticket(envelope, place.frame, attempt, 0, place.sequence, 0, place.expires_at),
+            place.protocol,
+            place.started_at,
+        )
         flight.taken = flight.handed = flight.given = True
         flight.outcome = outcome
         flight.asked_at = now

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     verdict: Verdict
     data: bytes = b""  #: msgpack of what the executor returned; empty: nothing
     noop: bool = False  #: applied, but there was nothing to do
-    executed: bool = False  #: with NOT_APPLIED: the executor ran and answered that it failed, so the attempt is spent
+    executed: bool = False  #: the executor had it: it ran and failed, refused or did not end; not the protocol's fault
     fault: Fault | None = None
     retry_after: int = 0  #: with DEFERRED, ms
 

@@ -22,7 +22,8 @@ class Accept(NamedTuple):
 
     Rule, in this order, atomic with the write:
 
-    1. The id is known: the answer it got the first time (repeat of a write).
+    1. The id is known: the answer it got the first time (repeat of a write), or ``KeyReused`` if guild, type or
+       fingerprint are not those of the envelope that has it.
     2. ``key`` is empty: new.
     3. No operation of this key lives (in flight, or finished less than ``window`` ms ago): new, and this envelope
        becomes the operation of the key.
@@ -406,6 +407,7 @@ class Ticket(NamedTuple):
     deadline: int  #: ms since the epoch by which the outcome is wanted
     sequence: int
     token: int  #: fencing token of the owner; 0: alone
+    start_by: int = 0  #: not started later than this, ms since the epoch: then answered DEFERRED; 0: whenever
 
 
 Done: TypeAlias = Callable[[Outcome], None]

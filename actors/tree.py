@@ -216,7 +216,7 @@ def engine_tree(
                 ),
                 dispatcher="pool",
             ),
-            *extras,
+            SupervisorSpec("doors", list(extras), intensity=10, period=10.0),
         ],
         strategy="rest_for_one",
         intensity=5,

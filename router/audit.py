@@ -43,30 +43,30 @@ class Audit:
         self,
         *,
         id: str = "",  # noqa: A002 - the word of the contract
-        guild_id: str | int = "",
-        user_id: str | int = "",
+        guild_id: str | int | None = "",
+        user_id: str | int | None = "",
         type: str = "",  # noqa: A002
-        since: int | datetime = 0,
-        until: int | datetime = 0,
+        since: int | datetime | None = 0,
+        until: int | datetime | None = 0,
         limit: int = 100,
     ) -> list[AuditView]:
         """Newest first; what is not given does not filter. Times are ms since the epoch or datetimes."""
-        which = AuditFilter(id, str(guild_id), str(user_id), type, _ms(since), _ms(until))
+        which = AuditFilter(id, _text(guild_id), _text(user_id), type, _ms(since), _ms(until))
         return self._search(which, limit).get(timeout=PATIENCE)
 
     async def asearch(
         self,
         *,
         id: str = "",  # noqa: A002
-        guild_id: str | int = "",
-        user_id: str | int = "",
+        guild_id: str | int | None = "",
+        user_id: str | int | None = "",
         type: str = "",  # noqa: A002
-        since: int | datetime = 0,
-        until: int | datetime = 0,
+        since: int | datetime | None = 0,
+        until: int | datetime | None = 0,
         limit: int = 100,
     ) -> list[AuditView]:
         """As ``search``."""
-        which = AuditFilter(id, str(guild_id), str(user_id), type, _ms(since), _ms(until))
+        which = AuditFilter(id, _text(guild_id), _text(user_id), type, _ms(since), _ms(until))
         return await self._search(which, limit)
 
     def _search(self, which: AuditFilter, limit: int) -> Promise[list[AuditView]]:
@@ -86,5 +86,11 @@ def _view(line: AuditLine) -> AuditView:
     )
 
 
-def _ms(time: int | datetime) -> int:
+def _text(given: str | int | None) -> str:
+    return "" if given is None else str(given)
+
+
+def _ms(time: int | datetime | None) -> int:
+    if time is None:
+        return 0
     return time if isinstance(time, int) else int(time.timestamp() * 1_000)

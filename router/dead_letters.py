@@ -51,32 +51,32 @@ class DeadLetters:
     def list(
         self,
         *,
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002 - the word of the wire
         before: int = 0,
         limit: int = 100,
     ) -> Views:
         """Oldest first, in the order of their lanes."""
-        return self._list(DeadFilter("", guild, queue, type, before), limit).get(timeout=PATIENCE)
+        return self._list(DeadFilter("", str(guild), queue, type, before), limit).get(timeout=PATIENCE)
 
     async def alist(
         self,
         *,
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002 - the word of the wire
         before: int = 0,
         limit: int = 100,
     ) -> Views:
         """As ``list``."""
-        return await self._list(DeadFilter("", guild, queue, type, before), limit)
+        return await self._list(DeadFilter("", str(guild), queue, type, before), limit)
 
     def replay(
         self,
         ids: Sequence[str] | None = None,
         *,
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002 - the word of the wire
         before: int = 0,
@@ -89,14 +89,14 @@ class DeadLetters:
 
         With ``ids`` just those, else all that match, oldest first, at most ``limit``. Every replay is audited.
         """
-        which = DeadFilter("", guild, queue, type, before)
+        which = DeadFilter("", str(guild), queue, type, before)
         return self._replay(ids, which, limit, dry_run, max_replays, operator).get(timeout=PATIENCE)
 
     async def areplay(
         self,
         ids: Sequence[str] | None = None,
         *,
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002
         before: int = 0,
@@ -106,14 +106,14 @@ class DeadLetters:
         operator: str = "",
     ) -> Replayed:
         """As ``replay``."""
-        which = DeadFilter("", guild, queue, type, before)
+        which = DeadFilter("", str(guild), queue, type, before)
         return await self._replay(ids, which, limit, dry_run, max_replays, operator)
 
     def purge(
         self,
         *,
         id: str = "",  # noqa: A002
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002
         before: int = 0,
@@ -121,13 +121,13 @@ class DeadLetters:
         operator: str = "",
     ) -> int:
         """Throw away for good; how many."""
-        return self._purge(DeadFilter(id, guild, queue, type, before), limit, operator).get(timeout=PATIENCE)
+        return self._purge(DeadFilter(id, str(guild), queue, type, before), limit, operator).get(timeout=PATIENCE)
 
     async def apurge(
         self,
         *,
         id: str = "",  # noqa: A002
-        guild: str = "",
+        guild: str | int = "",
         queue: str = "",
         type: str = "",  # noqa: A002
         before: int = 0,
@@ -135,7 +135,7 @@ class DeadLetters:
         operator: str = "",
     ) -> int:
         """As ``purge``."""
-        return await self._purge(DeadFilter(id, guild, queue, type, before), limit, operator)
+        return await self._purge(DeadFilter(id, str(guild), queue, type, before), limit, operator)
 
     def _list(self, which: DeadFilter, limit: int) -> Promise[Views]:
         return self._engine.store_call(

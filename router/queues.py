@@ -6,10 +6,12 @@ published to it (events, notifications) or handed to it by the ``queue`` protoco
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from actors.codec import pack
+from actors.codec import decode, pack
 from actors.engine import Engine
 from actors.ports import Backend, Note, QueueStats
 from actors.ports import Stats as Commands
@@ -31,6 +33,17 @@ class QueueView(BaseModel):
     dead: int  #: in the dead letters now
     oldest: int | None  #: when the oldest waiting one was accepted, ms since the epoch
     paused: bool
+
+
+class FailedView(BaseModel):
+    """One published message that failed for good; camelCase on the wire."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    id: str
+    type: str
+    error: str
+    failed_at: int  #: ms since the epoch
 
 
 class Queues:
@@ -80,6 +93,42 @@ class Queues:
     async def aresume(self, name: str, *, operator: str = "") -> None:
         """As ``resume``."""
         await self._pause(name, False, operator)
+
+    def failed(self, name: str, limit: int = 100) -> list[FailedView]:
+        """Published messages whose attempts are used up, oldest first: those the queue still keeps."""
+        return self._failed(name, limit).get(timeout=PATIENCE)
+
+    async def afailed(self, name: str, limit: int = 100) -> list[FailedView]:
+        """As ``failed``."""
+        return await self._failed(name, limit)
+
+    def replay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = "") -> int:
+        """Let them wait again, in their old order; no ``ids``: all. How many."""
+        return self._replay_failed(name, ids, operator).get(timeout=PATIENCE)
+
+    async def areplay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = "") -> int:
+        """As ``replay_failed``."""
+        return await self._replay_failed(name, ids, operator)
+
+    def _failed(self, name: str, limit: int) -> Promise[list[FailedView]]:
+        def failed(store: Backend, _: int) -> list[FailedView]:
+            return [
+                FailedView(id=id_, type=decode(frame, trusted=True).type, error=error, failed_at=at)
+                for id_, frame, error, at in store.failed(name, limit)
+            ]
+
+        return self._engine.store_call(failed)
+
+    def _replay_failed(self, name: str, ids: Sequence[str], operator: str) -> Promise[int]:
+        def replay(store: Backend, now: int) -> int:
+            count = store.replay_failed(name, ids, now)
+            detail = pack({"action": "replay failed", "queue": name, "count": count})
+            store.write([Note(now, "operator", "", "", operator, detail)], now)
+            return count
+
+        promise = self._engine.store_call(replay)
+        promise.add_done_callback(lambda _: self._engine.tables.desk.poke(name))
+        return promise
 
     def _stats(self, name: str) -> Promise[dict[str, QueueView]]:
         def stats(store: Backend, _: int) -> dict[str, QueueView]:

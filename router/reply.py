@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from actors.engine import Engine
@@ -65,12 +66,18 @@ class Reply:
         return self._answer.done()
 
     def status(self) -> StatusView | None:
-        """Where it stands; ``None``: the store does not know it (not yet, or no more)."""
-        return find(self._engine, self.id).get(PATIENCE)
+        """Where it stands, once it is accepted; ``None``: it was refused, or the store knows it no more."""
+        with suppress(EngineError):
+            self.acceptance.get(PATIENCE)
+            return find(self._engine, self.id).get(PATIENCE)
+        return None
 
     async def astatus(self) -> StatusView | None:
         """As ``status``."""
-        return await find(self._engine, self.id)
+        with suppress(EngineError):
+            await self.acceptance
+            return await find(self._engine, self.id)
+        return None
 
     def position(self) -> int:
         """How many commands of its guild are before it; 0 when it runs or has ended."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from uuid_utils import uuid7
 
-from actors.codec import encode
+from actors.alias import look_up
+from actors.codec import decode, encode
 from actors.engine import Engine
 from actors.envelope import Envelope
+from actors.errors import ShuttingDown
 from actors.hub import Listeners
 from actors.messages import Submission
 from actors.outcome import Answer
@@ -27,7 +30,7 @@ from actors.runtime.testing import Stepper
 from actors.tables.deliveries import Desk
 from router.audit import Audit
 from router.dead_letters import DeadLetters
-from router.errors import UnknownType
+from router.errors import InvalidMessage, UnknownType, shape
 from router.health import Health
 from router.hub import EventHub
 from router.messages.base import Message
@@ -85,6 +88,7 @@ class Router:
         self._subscriptions = Subscriptions(self._desk, lambda: self.executor.workshop, self._decode)
         self._stepper = stepper
         self._running = False
+        self._spent = False
         self._proxied = 0
         self.handlers.on_change(self._executors_changed)
         self.configure(settings or Settings(**overrides))
@@ -142,9 +146,17 @@ class Router:
 
     def start(self) -> Self:
         """Open the store, start the tree, recover what was not finished. Raises ``StartError`` with the cause."""
-        if not self._running:
-            self.engine.start()
-            self._running = True
+        if self._running:
+            if self.engine.ended:
+                raise ShuttingDown("this router gave up; stop it before it is started again")
+            return self
+        if self._spent:  # a tree lives once
+            if isinstance(self.clock, SystemClock):
+                self.clock = SystemClock()
+            self.configure(self.settings)
+        self._spent = True
+        self.engine.start()
+        self._running = True
         return self
 
     def stop(self, drain: float | None = None) -> None:
@@ -210,15 +222,13 @@ class Router:
         requires_reliability, protocols, correlation_id, request_id, reply_to, headers, actor, source, sender,
         sender_sequence, created_at (ms), id.
         """
-        submission, reply = self._submission(message, options)
+        submission, reply = self._command(message, options)
         self.engine.submit(submission)
         return reply
 
     def send_many(self, messages: Iterable[Message | tuple[Message, Mapping[str, Any]]]) -> list[Reply]:
         """Hand several over; stored together. All are validated before any is sent."""
-        pairs = [
-            self._submission(*item) if isinstance(item, tuple) else self._submission(item, {}) for item in messages
-        ]
+        pairs = [self._command(*item) if isinstance(item, tuple) else self._command(item, {}) for item in messages]
         self.engine.submit_many([submission for submission, _ in pairs])
         return [reply for _, reply in pairs]
 
@@ -303,6 +313,8 @@ class Router:
 
         A call returns a pykka future of the ``Response``; ``.ban_user.defer(...)`` forgets it.
         """
+        if not self._running:
+            raise ShuttingDown("the router is not running")
         known = len(self.catalog)
         if known != self._proxied:  # types were declared since the command actor was made
             self._proxied = known
@@ -313,7 +325,19 @@ class Router:
         self._proxied = len(self.catalog)
         return command_actor(self.catalog, lambda message, **options: self.send(message, **options).response)
 
+    def _command(self, message: Message, options: Mapping[str, Any]) -> tuple[Submission, Reply]:
+        submission, reply = self._submission(message, options)
+        envelope = submission.envelope
+        if envelope.kind in ("event", "notification") and self.handlers.find(envelope.type) is None:
+            raise InvalidMessage("message", f"must be a command or a task; publish() takes {envelope.type}")
+        if envelope.protocols and not any(name in self.engine.protocols for name in envelope.protocols):
+            known = ", ".join(sorted(self.engine.protocols))
+            raise InvalidMessage("protocols", f"must name one that this router has: {known}")
+        return submission, reply
+
     def _submission(self, message: Message, options: Mapping[str, Any]) -> tuple[Submission, Reply]:
+        if not isinstance(message, Message):
+            raise InvalidMessage("message", "must be a message of the catalog", shape(message))
         if self.catalog is not everything and message.type not in self.catalog:
             raise UnknownType(message.type)
         id_ = options.get("id") or str(uuid7())
@@ -396,10 +420,11 @@ class Router:
 
     def _explain(self, id_: str) -> Promise[dict[str, Any] | None]:
         def explain(store: Store, _: int) -> dict[str, Any] | None:
-            stored = store.get(id_)
+            stored = look_up(store, id_)
             if stored is None:
                 return None
-            return explanation_of(stored, store.audit(AuditFilter(id=id_), 100), self._redacted)
+            notes = store.audit(AuditFilter(id=decode(stored.frame, trusted=True).id), 100)
+            return explanation_of(stored, notes, self._redacted)
 
         return self.engine.store_call(explain)
 
@@ -417,6 +442,8 @@ def _log_failure(published: Promise[list[bool]]) -> None:
     except Exception as error:  # noqa: BLE001 - the answer itself is stored; only its copy in a queue is missing
         logger.warning("an answer could not be put into its queue: %s", error)
 
+
+PROTOCOLS = ("websocket", "queue", "rest", "direct")
 
 _RENAMED = {
     "requires_realtime": "realtime",
@@ -451,11 +478,32 @@ def seal_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name in _RENAMED:
             known[_RENAMED[name]] = value
         elif name == "delay":
-            known["delay_ms"] = round(value * 1000)
+            known["delay_ms"] = _milliseconds(name, value)
         elif name == "expires_in":
-            known["expires_in_ms"] = round(value * 1000)
+            known["expires_in_ms"] = _milliseconds(name, value)
         elif name == "at":
-            known["at"] = value if isinstance(value, int) else int(value.timestamp() * 1000)
+            known["at"] = _instant(value)
         else:
             raise TypeError(f"send() has no option {name}")
+    if isinstance(known.get("user"), int):
+        known["user"] = str(known["user"])
+    protocols = known.get("protocols", ())
+    if isinstance(protocols, str) or any(name not in PROTOCOLS for name in protocols):
+        raise InvalidMessage("protocols", f"must be a list of {', '.join(PROTOCOLS)}", shape(protocols))
+    if not isinstance(known.get("headers", {}), Mapping):
+        raise InvalidMessage("headers", "must be a mapping of names to values", shape(known["headers"]))
     return known
+
+
+def _milliseconds(name: str, seconds: Any) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e11:
+        raise InvalidMessage(name, "must be seconds, 0 or more", shape(seconds))
+    return round(seconds * 1000)
+
+
+def _instant(at: Any) -> int:
+    if isinstance(at, datetime) and at.tzinfo is not None:
+        return round(at.timestamp() * 1000)
+    if isinstance(at, bool) or not isinstance(at, int):
+        raise InvalidMessage("at", "must be milliseconds since the epoch, or a datetime with a time zone", shape(at))
+    return at

@@ -12,7 +12,16 @@ import pytest
 
 from actors.errors import KeyReusedError, ShuttingDown
 from router import InvalidMessage, Noop, Reject, Router, Settings
-from router.messages import BanUser, Command, CommandAnswered, Id, ModerationActionCompleted, SendMessage, UnbanUser
+from router.messages import (
+    BanUser,
+    Command,
+    CommandAnswered,
+    Id,
+    ModerationActionCompleted,
+    SendDM,
+    SendMessage,
+    UnbanUser,
+)
 
 GUILD = "81384788765712384"
 USER = "175928847299117063"
@@ -287,3 +296,183 @@ def test_an_installation_says_how_much_its_store_remembers(tmp_path: Path) -> No
             assert router.request(ban(user), timeout=5).status == "dead"
         router.engine.store_call(lambda store, now: store.sweep(now, 100)).get(5)
         assert len(router.dead_letters.list()) == 1
+
+
+def test_wrong_calls_of_a_proxy_fail_alone_and_the_router_goes_on() -> None:
+    router = Router()
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        proxy = router.proxy()
+        for _ in range(20):
+            with pytest.raises(InvalidMessage):
+                proxy.ban_user(guild_id=GUILD, user_id="a b", moderator_id=MODERATOR, reason="spam").get(timeout=5)
+            proxy.ban_user.defer(guild_id=GUILD)
+        assert router.request(ban(), timeout=5).success
+
+
+def test_the_id_of_a_duplicate_leads_to_the_original(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        first, second = router.send(ban()), None
+        first.result(5)
+        second = router.send(ban())
+        assert second.result(5).original == first.id
+        view, story = second.status(), router.explain(second.id)
+        assert view is not None
+        assert story is not None
+        assert view.id == story["id"] == first.id
+        assert not second.cancel()
+
+
+def test_an_id_used_for_another_command_is_refused_and_harms_nobody(store: str) -> None:
+    router = Router(store=store)
+    gate = threading.Event()
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> str:
+        assert gate.wait(5)
+        return command.user_id
+
+    with router:
+        first = router.send(ban(), id="mine")
+        first.accepted(5)
+        with pytest.raises(KeyReusedError):
+            router.send(ban("80351110224678912"), id="mine").result(5)
+        gate.set()
+        assert first.result(5).data == USER
+        assert router.request(ban("80351110224678912"), timeout=5).success
+
+
+def test_a_command_whose_handler_has_no_thread_before_its_deadline_is_not_executed_late() -> None:
+    router = Router(workers=1)
+    gate, began = threading.Event(), []
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        began.append(command.user_id)
+        assert gate.wait(5)
+
+    with router:
+        first = router.send(ban())
+        late = router.send(ban("80351110224678912"), expires_in=0.2)
+        late.accepted(5)
+        deadline = late.status()
+        assert deadline is not None
+        while router.clock.now() <= deadline.expires_at:
+            gate.wait(0.02)  # real time: the deadline is a promise about real time
+        gate.set()
+        assert first.result(5).success
+        assert late.result(5).status == "expired"
+        assert began == [USER]
+
+
+def test_a_doubt_is_asked_about_and_never_repeated_also_after_a_restart(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'router.db'}"
+    ledger: list[str] = []
+
+    def build() -> Router:
+        router = Router(store=store, direct_execution_timeout=50)
+
+        @router.handler("SEND_MESSAGE")
+        async def handle(command: SendMessage, ctx: Any) -> None:
+            ledger.append(ctx.id)
+            await asyncio.Event().wait()  # sent, and no answer
+
+        return router
+
+    with build() as router:
+        message = SendMessage(guild_id=GUILD, channel_id="381870553235193857", content="hello")
+        assert router.request(message, timeout=10).status == "in_doubt"
+    with build() as router:
+        assert router.queues.size("bot:commands") == 0
+    assert len(ledger) == 1
+
+
+def test_a_question_that_breaks_the_store_costs_nobody_a_command(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        for _ in range(10):
+            with pytest.raises(Exception, match=r".+"):
+                router.engine.store_call(lambda store, _: 1 // 0).get(5)
+        assert router.request(ban(), timeout=5).success
+
+
+def test_a_protocol_nobody_has_and_options_of_the_wrong_kind_are_refused_at_once() -> None:
+    router = Router()
+    wrong: list[dict[str, Any]] = [
+        {"protocols": "direct"},
+        {"protocols": ["bogus"]},
+        {"protocols": ["websocket"]},
+        {"delay": "1"},
+        {"delay": float("nan")},
+        {"expires_in": -1},
+        {"at": 1.5},
+        {"headers": ["a"]},
+    ]
+    with router:
+        for options in wrong:
+            with pytest.raises(InvalidMessage):
+                router.send(ban(), **options)
+        with pytest.raises(InvalidMessage):
+            router.send({"type": "BAN_USER"})  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_router_can_be_started_again_after_a_stop(store: str) -> None:
+    router = Router(store=store)
+
+    @router.handler(BanUser)
+    def handle(command: BanUser, ctx: Any) -> None:
+        return None
+
+    with router:
+        assert router.request(ban(), timeout=5).success
+    with pytest.raises(ShuttingDown):
+        router.proxy()
+    with router:
+        assert router.request(ban("80351110224678912"), timeout=5).success
+
+
+def test_what_is_sensitive_does_not_show_in_a_message_that_is_logged() -> None:
+    secret = SendDM(user_id=USER, content="the password is swordfish")
+    assert "swordfish" not in repr(secret)
+    assert "swordfish" in secret.content  # it is there for the handler
+
+
+def test_failed_entries_of_a_queue_are_seen_and_replayed(store: str) -> None:
+    router = Router(store=store, queues={"moderation:events": {"attempts": 1}})
+    broken, heard = [True], threading.Event()
+    event = ModerationActionCompleted(
+        guild_id=GUILD, action="BAN", user_id=USER, success=True, executed_by=MODERATOR, timestamp=1_700_000_000_000
+    )
+
+    def take(message: Any) -> None:
+        if broken:
+            raise OSError("the archive is closed")
+        heard.set()
+
+    failed = threading.Event()
+    with router:
+        subscription = router.subscribe("moderation:events", take)
+        id_ = router.publish(event)
+        while not router.queues.failed("moderation:events"):
+            assert not failed.wait(0.01)
+        (entry,) = router.queues.failed("moderation:events")
+        assert (entry.id, entry.type) == (id_, "MODERATION_ACTION_COMPLETED")
+        broken.clear()
+        assert router.queues.replay_failed("moderation:events") == 1
+        assert heard.wait(5)
+        subscription.cancel()

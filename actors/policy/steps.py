@@ -4,8 +4,10 @@
 - ``not_applied`` before the executor ran, and ``deferred``: the next protocol of the plan, at no cost; when there is
   none left, ``not_applied`` spends the attempt and ``deferred`` only waits.
 - ``not_applied`` by an executor that ran and failed spends the attempt.
-- ``in_doubt`` spends the attempt. It is repeated (over the next protocol at once, else later) only when repeating is
-  safe; otherwise the router asks, and if nobody knows, the sender is told.
+- ``in_doubt`` spends the attempt. It is repeated (over the next protocol at once, else later) only when the command is
+  idempotent; otherwise the router asks (the executors look into their dedupe record, then there is the handler's
+  ``verify``), and if nobody knows, the sender is told. A record is asked and not trusted blindly: it is bounded, and it
+  ends with its process.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ class Situation(NamedTuple):
     protocol: str  #: this one
     plan: Sequence[str]  #: the protocols that can be reached now, best first
     idempotent: bool  #: executing twice does no harm
-    remembered: bool  #: the executors keep a record by envelope id, so asking twice executes once
     waits: int  #: waits in a row that cost no attempt
 
 
@@ -88,10 +89,9 @@ def after(outcome: Outcome, at: Situation, *, now: int, random: float) -> Step:
             pause = outcome.retry_after or delay(NUDGE, at.waits + 1, random)
             return Wait(now + pause, spent=False, reason=outcome.fault.code if outcome.fault else "deferred")
         case Verdict.IN_DOUBT:
-            last = exhausted(at.spent + 1, at.facts.attempts)
-            if not at.idempotent and (last or not at.remembered):
-                return Verify()  # a dead letter would say that it failed, and nobody knows that
-            if not last and (other := _next(at)):
+            if not at.idempotent:
+                return Verify()
+            if not exhausted(at.spent + 1, at.facts.attempts) and (other := _next(at)):
                 return Fallback(other, spent=True)
             return _spend(outcome.fault or UNKNOWN, at, now, random)
 

@@ -48,9 +48,7 @@ class Landing:
             match outcome.verdict:
                 case Verdict.APPLIED:
                     breaker.succeed(permit, at, at - flight.started)
-                case Verdict.IN_DOUBT:
-                    breaker.fail(permit, at)
-                case Verdict.NOT_APPLIED if not outcome.executed:
+                case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
                     breaker.fail(permit, at)
                 case _:
                     # An executor that ran and failed, refused or deferred is not the protocol's fault.

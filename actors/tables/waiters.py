@@ -35,6 +35,11 @@ class Waiters:
             others = self._waiting[id] = {_identity(others): others}
         others.setdefault(_identity(waiting), waiting)
 
+    def count(self, id: str) -> int:  # noqa: A002 - the word of the port
+        """How many wait for ``id``."""
+        others = self._waiting.get(id)
+        return len(others) if isinstance(others, dict) else int(others is not None)
+
     def next(self, id: str) -> Waiting | None:  # noqa: A002
         """Somebody who waits for ``id``, taken out to be answered now; ``None``: nobody is left."""
         others = self._waiting.get(id)

@@ -85,6 +85,12 @@ class Message(BaseModel):
         if chosen is not None:
             chosen.add(cls)
 
+    def __repr_args__(self) -> Any:
+        """What is sensitive is not shown, wherever a handler logs its command."""
+        hidden = self.__operation__.sensitive if self.type else ()
+        for name, value in super().__repr_args__():
+            yield name, "..." if name in hidden else value
+
     @classmethod
     def facts(cls) -> Facts:
         """What the engine must know of this type. Raises ``BadCatalog`` for a base without a type."""

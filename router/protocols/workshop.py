@@ -42,10 +42,11 @@ class Stage(Enum):
 class Run:
     """One call of a handler; subclasses say which and for whom. Times are milliseconds."""
 
-    __slots__ = ("awaitable", "deadline", "hung", "is_async", "limit", "on_thread", "stage", "timeout")
+    __slots__ = ("awaitable", "deadline", "hung", "is_async", "limit", "on_thread", "stage", "start_by", "timeout")
 
     def __init__(self, *, is_async: bool, timeout: int, deadline: int = 0) -> None:
         self.is_async = is_async
+        self.start_by = 0  #: not begun later; 0: whenever
         self.timeout = timeout  #: from its beginning; 0: the workshop's own
         self.deadline = deadline  #: not begun, and not waited for, later than this (since the epoch); 0: never
         self.stage = Stage.WAITING
@@ -199,7 +200,7 @@ class Workshop:
     def _begin(self, run: Run, *, on_thread: bool) -> int:
         """The time by which it must have ended; 0: it may not begin, and was told."""
         now = self._clock.now()
-        if run.deadline and now >= run.deadline:
+        if (run.deadline and now >= run.deadline) or (run.start_by and now >= run.start_by):
             if self.withdraw(run):
                 run.unstarted(results.deferred("too_late", "no handler was free before its deadline", BUSY))
             return 0

@@ -65,6 +65,8 @@ class Transitions(ABC):
         envelope = write.envelope
         row = self._find(envelope.id)
         if row is not None:
+            if (row.guild, row.type, row.fingerprint) != (envelope.guild, envelope.type, envelope.fingerprint):
+                return KeyReused(envelope.id, row.id)
             return Accepted(row.id, row.sequence, row.first, row.ahead)
         if write.opposes:
             self.learn(envelope.type, write.opposes)

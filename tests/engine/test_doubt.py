@@ -21,7 +21,7 @@ def two(make: Make, *, idempotent: bool = False, dedupes: bool = False, attempts
     )
 
 
-@pytest.mark.parametrize(("idempotent", "dedupes"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(("idempotent", "dedupes"), [(True, False), (True, True)])
 def test_a_doubt_that_is_safe_to_repeat_goes_on_over_the_next_protocol_at_once(
     make: Make, idempotent: bool, dedupes: bool
 ) -> None:

@@ -99,8 +99,10 @@ def test_a_duplicate_a_refusal_and_the_end_stand_in_the_trail(make: Make) -> Non
     world.finish("a")
     world.run()
     lines = [(line.kind, line.id, line.user) for line in world.audit()]
-    assert lines == [("duplicate", "a", "bob"), ("refused", "too much", "eve"), ("settled", "a", "ann")]
-    assert unpack(world.audit()[0].detail) == {"id": "twin"}
+    assert sorted(lines[:2]) == [("duplicate", "a", "bob"), ("duplicate_of", "twin", "bob")]
+    assert lines[2:] == [("refused", "too much", "eve"), ("settled", "a", "ann")]
+    details = {line.kind: unpack(line.detail) for line in world.audit()[:2]}
+    assert details == {"duplicate": {"id": "twin"}, "duplicate_of": {"original": "a"}}
 
 
 def test_listeners_hear_of_every_step_in_order(memory: Make) -> None:

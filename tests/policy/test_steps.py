@@ -26,9 +26,8 @@ def situation(
     spent: int = 0,
     repeatable: bool = False,
     plan: tuple[str, ...] = ("websocket", "queue"),
-    remembered: bool = False,
 ) -> Situation:
-    return Situation(FACTS, spent, (), "websocket", plan, repeatable, remembered, 0)
+    return Situation(FACTS, spent, (), "websocket", plan, repeatable, 0)
 
 
 def step(outcome: Outcome, at: Situation | None = None) -> Step:
@@ -71,12 +70,6 @@ def test_in_doubt_is_never_repeated_unless_that_is_safe() -> None:
     assert step(Outcome(Verdict.IN_DOUBT), situation(repeatable=True)) == Fallback("queue", spent=True)
     assert isinstance(step(Outcome(Verdict.IN_DOUBT), situation(repeatable=True, plan=("websocket",))), Wait)
     assert isinstance(step(Outcome(Verdict.IN_DOUBT), situation(spent=2, repeatable=True)), Bury)
-
-
-def test_a_record_by_envelope_id_makes_repeating_safe_but_proves_no_failure() -> None:
-    assert step(Outcome(Verdict.IN_DOUBT), situation(remembered=True)) == Fallback("queue", spent=True)
-    # Idempotent ones may be buried when their attempts are used up; of this one nobody may say that it failed.
-    assert step(Outcome(Verdict.IN_DOUBT), situation(spent=2, remembered=True)) == Verify()
 
 
 def test_nobody_knows_is_said_and_not_guessed() -> None:
