@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from router.errors import InvalidMessage
+from router.messages.priority import priority_of
 from router.response import Response
 
 Ms = Annotated[int, Field(ge=0, le=366 * 86_400_000)]
 Span = Annotated[int, Field(ge=1, le=366 * 86_400_000)]
 Instant = Annotated[int, Field(ge=0, le=253_402_300_799_999)]  # the last millisecond of the year 9999
 Text = Annotated[str, Field(max_length=128)]
-Priority = Annotated[int, Field(ge=1, le=10)] | Literal["critical", "high", "normal", "low"]
+
+
+def _priority(value: Any) -> int | None:
+    try:
+        return None if value is None else priority_of(value)
+    except InvalidMessage as error:
+        raise ValueError(error.problems[0].rule) from error
+
+
+#: always a number once it is read; the names are for the description
+Priority = Annotated[
+    Annotated[int, Field(ge=1, le=10)] | Literal["critical", "high", "normal", "low"], BeforeValidator(_priority)
+]
 
 
 class Body(BaseModel):
@@ -28,9 +42,9 @@ class Body(BaseModel):
 
 
 class Given(Body):
-    """A JSON object that somebody sends: unknown fields are refused."""
+    """A JSON object that somebody sends: unknown fields and values of another type are refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 # ------------------------------------------------------------------------ messages
@@ -76,7 +90,9 @@ class CommandBody(MessageBody):
         default=False, description="the most durable protocol first, and a long deadline"
     )
     protocols: tuple[Literal["websocket", "queue", "rest", "direct"], ...] | None = Field(
-        default=None, description="the protocols to try, in order, instead of the router's plan"
+        default=None,
+        description="the protocols to try, in order, instead of the router's plan",
+        strict=False,  # JSON has no tuples
     )
     sender_id: Text | None = Field(default=None, description="with senderSequence: who numbers its messages")
     sender_sequence: Annotated[int, Field(ge=1, le=2**62)] | None = Field(

@@ -169,6 +169,18 @@ def test_snake_case_is_accepted(served: Served) -> None:
         ({"priority": 11}, "priority"),
         ({"priority": "urgent"}, "priority"),
         ({"delayMs": -1}, "delayMs"),
+        ({"priority": True}, "priority"),
+        ({"priority": "7"}, "priority"),
+        ({"priority": 5.0}, "priority"),
+        ({"priority": []}, "priority"),
+        ({"delayMs": "100"}, "delayMs"),
+        ({"delayMs": 1.0}, "delayMs"),
+        ({"delayMs": True}, "delayMs"),
+        ({"ttlMs": "5000"}, "ttlMs"),
+        ({"requiresRealTime": "yes"}, "requiresRealTime"),
+        ({"requiresRealTime": 1}, "requiresRealTime"),
+        ({"requiresReliability": "true"}, "requiresReliability"),
+        ({"senderSequence": "1", "senderId": "a"}, "senderSequence"),
         ({"ttlMs": "soon"}, "ttlMs"),
         ({"ttlMs": 0}, "ttlMs"),
         ({"colour": "red"}, "colour"),
@@ -187,6 +199,20 @@ def test_a_broken_field_is_422_with_field_shape_and_rule(served: Served, change:
     assert problem["field"].startswith(field)
     assert problem["rule"]
     assert served.client.get("/api/metrics").json()["messagesPublished"] == before
+
+
+@pytest.mark.parametrize("priority", [0, 11, True, "7", "urgent", 5.0, [], {}])
+def test_a_broken_priority_is_told_in_one_line(served: Served, priority: object) -> None:
+    problem = served.send(priority=priority).json()
+    assert (problem["field"], len(problem["errors"])) == ("priority", 1)
+    assert problem["rule"] == "must be 1 to 10, or low, normal, high or critical"
+
+
+@pytest.mark.parametrize(("priority", "number"), [("HIGH", 8), ("Low", 2), ("critical", 10), (7, 7), (None, 5)])
+def test_the_names_of_priorities_are_known_in_any_case(served: Served, priority: object, number: int) -> None:
+    data = {"channelId": user(6), "content": f"priority {priority}"}
+    job = served.send("SEND_MESSAGE", data, priority=priority, protocols=["direct"]).json()["jobId"]
+    assert served.client.get(f"/api/commands/{job}/explain").json()["priority"] == number
 
 
 def test_an_unknown_type_is_422_and_an_event_is_no_command(served: Served) -> None:
