@@ -10,7 +10,8 @@ from pydantic import Field
 from router.http.access import BODY, QueueName, RequestId, TheRouter, problems
 from router.http.auth import ANYONE, Anyone, Caller, Operator
 from router.http.body import StrictRoute
-from router.http.models import AcceptedBody, Answered, Body, CommandBody, Given, Ms, Priority
+from router.http.events import publish
+from router.http.models import AcceptedBody, Answered, Body, CommandBody, EventAnswer, Given, Ms, Priority
 from router.http.problems import HttpProblem
 from router.http.sending import message_of, options_of
 from router.http.views import accepted_body
@@ -71,7 +72,7 @@ class QueueSize(Body):
 
 
 class EnqueueBody(CommandBody):
-    """A command of the queue's own types; ``type`` may be left out where there is only one."""
+    """A message of the queue's own types; ``type`` may be left out where there is only one."""
 
     type: Annotated[str, Field(max_length=128)] = ""
 
@@ -190,11 +191,16 @@ async def enqueue_proactive(
     return await _send(command, request, router, caller, request_id)
 
 
-@routes.post("/enqueue/{queue}", status_code=202, response_model=AcceptedBody, responses=problems(409, 429, *BODY))
+@routes.post(
+    "/enqueue/{queue}",
+    status_code=202,
+    response_model=AcceptedBody | EventAnswer,
+    responses=problems(404, 409, 429, *BODY),
+)
 async def enqueue(
     *, queue: QueueName, body: EnqueueBody, request: Request, router: TheRouter, caller: Anyone, request_id: RequestId
-) -> AcceptedBody:
-    """A command into the queue its type belongs to."""
+) -> AcceptedBody | EventAnswer:
+    """A command into the queue its type belongs to; an event or notification of the queue is published."""
     types = [name for name in router.catalog if router.facts(name).queue == queue]
     if not types:
         raise HttpProblem(404, "unknown_queue", "No type of the catalog belongs to this queue.", retryable=False)
@@ -206,6 +212,8 @@ async def enqueue(
         router.catalog.find(chosen.type)
         rule = f"must be of the queue {queue}; {chosen.type} belongs to {router.facts(chosen.type).queue}"
         raise HttpProblem(422, "invalid_message", f"type {rule}", field="type", rule=rule, retryable=False)
+    if router.catalog.find(chosen.type).__kind__ in ("event", "notification"):
+        return await publish(body=chosen, request=request, router=router, caller=caller, request_id=request_id)
     return await _send(chosen, request, router, caller, request_id)
 
 

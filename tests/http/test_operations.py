@@ -151,6 +151,27 @@ def test_enqueue_takes_the_types_of_the_queue_and_no_others(served: Served, worl
     assert served.client.post("/api/queue/enqueue/nothing", json={"data": {}}).json()["code"] == "unknown_queue"
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("stream_chunks", {"conversationId": "c", "messageId": "m", "index": 0, "content": "a"}),
+        ("status_updates", {"status": "thinking"}),
+        ("goal_seeking_updates", {"userId": "u", "state": "idle"}),
+        ("conversation_events", {"conversationId": "c", "eventType": "begun"}),
+    ],
+)
+def test_enqueue_publishes_what_is_no_command(served: Served, name: str, data: dict[str, Any]) -> None:
+    seen: queue.Queue[Any] = queue.Queue()
+    cancel = served.router.subscribe(name, seen.put)
+    try:
+        answer = served.client.post(f"/api/queue/enqueue/{name}", json={"data": data, "requestId": "mine"})
+        assert answer.status_code == 202
+        assert answer.json() == {"success": True, "eventId": answer.json()["eventId"], "requestId": "mine"}
+        assert seen.get(timeout=PATIENCE).type in served.router.catalog
+    finally:
+        cancel.cancel()
+
+
 def test_the_demo_fills_the_queues(served: Served) -> None:
     answer = served.client.post("/api/queue/demo", json={"userId": "test", "conversationId": "test"})
     assert answer.status_code == 202
