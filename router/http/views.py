@@ -14,22 +14,24 @@ from router.status import StatusView
 
 
 def accepted_body(acceptance: Acceptance, request_id: str) -> AcceptedBody:
-    """What a sender is told at once."""
+    """What a sender is told at once; of a duplicate only the original exists, so that is its job."""
+    job_id = acceptance.original or acceptance.id
     return AcceptedBody(
-        job_id=acceptance.id,
+        job_id=job_id,
         request_id=request_id,
         position=acceptance.position,
         sequence=acceptance.sequence,
         duplicate=acceptance.duplicate,
         original_id=acceptance.original or None,
-        status_url=f"/api/commands/{acceptance.original or acceptance.id}",
+        status_url=f"/api/commands/{job_id}",
     )
 
 
 def response_body(response: Response, request_id: str | None) -> CommandResponse:
     """The end of a command's way."""
     given = response.model_dump()
-    return CommandResponse(**given | {"job_id": response.request_id, "request_id": request_id or response.request_id})
+    job_id = response.original or response.request_id
+    return CommandResponse(**given | {"job_id": job_id, "request_id": request_id or response.request_id})
 
 
 def status_body(view: StatusView) -> StatusBody:
