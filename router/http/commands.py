@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from actors.errors import EngineError
@@ -23,15 +24,18 @@ from router.http.models import (
     CommandResponse,
     ProblemBody,
     StatusBody,
+    Unfit,
 )
 from router.http.problems import HttpProblem, problem_of
 from router.http.sending import message_of, options_of
 from router.http.views import accepted_body, camel, response_body, status_body
+from router.messages.base import Message
 from router.reply import Reply
 from router.router import Router
 from router.status import StatusView
 
 routes = APIRouter(prefix="/api/commands", tags=["commands"], route_class=StrictRoute)
+Pair = tuple[Message, dict[str, Any]]
 Wait = Annotated[int | None, Query(ge=0, le=3_600_000, description="ms to wait for the end of the command's way")]
 
 
@@ -75,19 +79,28 @@ async def send(
 async def send_batch(
     *, body: BatchBody, request: Request, router: TheRouter, caller: Anyone, request_id: RequestId
 ) -> BatchAnswer:
-    """Send up to 1,000 commands, stored together as far as each is accepted; every one is answered for itself."""
+    """Send up to 1,000 commands, stored together as far as each is accepted; every one is answered for itself.
+
+    `Idempotency-Key` is refused here: each command has its own `idempotencyKey`.
+    """
+    if "idempotency-key" in request.headers:
+        text = "Idempotency-Key cannot stand for a whole batch: give each command its idempotencyKey."
+        raise HttpProblem(400, "bad_header", text, field="Idempotency-Key", retryable=False)
     items: list[BatchItem | None] = [None] * len(body.commands)
-    messages: list[tuple[Any, dict[str, Any]]] = []
+    messages: list[Pair] = []
     places: list[int] = []
     for index, command in enumerate(body.commands):
+        own_id = command.request_id or request_id
+        if isinstance(command, Unfit):
+            items[index] = _refused(index, RequestValidationError(command.errors), own_id)
+            continue
         try:
             message = message_of(command, router, caller, "command", "task")
             messages.append((message, options_of(command, request)))
             places.append(index)
         except (HttpProblem, RouterError, EngineError) as error:
-            items[index] = _refused(index, error, request_id)
-    replies = router.send_many(messages)
-    outcomes = await asyncio.gather(*(_accepted(reply) for reply in replies))
+            items[index] = _refused(index, error, own_id)
+    outcomes = await asyncio.gather(*(_accepted(reply) for reply in _sent(router, messages)))
     for index, outcome in zip(places, outcomes, strict=True):
         own_id = body.commands[index].request_id or request_id
         items[index] = (
@@ -146,7 +159,19 @@ async def _within(reply: Reply, wait: int, request_id: str) -> CommandResponse |
         return None
 
 
-async def _accepted(reply: Reply) -> Any:
+def _sent(router: Router, messages: list[Pair]) -> list[Reply | EngineError | RouterError]:
+    try:
+        return [*router.send_many(messages)]
+    except (EngineError, RouterError) as error:
+        if len(messages) == 1:
+            return [error]
+    # None was sent, because one is unfit: each by itself.
+    return [outcome for message in messages for outcome in _sent(router, [message])]
+
+
+async def _accepted(reply: Reply | EngineError | RouterError) -> Any:
+    if not isinstance(reply, Reply):
+        return reply
     try:
         return await reply.acceptance
     except (EngineError, RouterError) as error:

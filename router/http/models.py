@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 from router.errors import InvalidMessage
@@ -100,10 +108,27 @@ class CommandBody(MessageBody):
     )
 
 
+class Unfit:
+    """A command of a batch that breaks the rules above: what is wrong, and what its sender called it."""
+
+    def __init__(self, given: Any, error: ValidationError) -> None:
+        self.errors = [one | {"loc": ("command", *one["loc"])} for one in error.errors(include_url=False)]
+        named = (given.get("requestId") or given.get("request_id")) if isinstance(given, dict) else None
+        self.request_id: str | None = named if isinstance(named, str) and len(named) <= 128 else None
+
+
+def _singly(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    # One command that is unfit is answered for itself and does not refuse the others.
+    try:
+        return read(value)
+    except ValidationError as error:
+        return Unfit(value, error)
+
+
 class BatchBody(Given):
     """Up to 1,000 commands, stored together."""
 
-    commands: Annotated[list[CommandBody], Field(min_length=1, max_length=1_000)]
+    commands: Annotated[list[Annotated[CommandBody, WrapValidator(_singly)]], Field(min_length=1, max_length=1_000)]
 
 
 class CommandResponse(Response):

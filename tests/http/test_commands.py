@@ -111,10 +111,12 @@ def test_the_same_operation_again_is_a_duplicate_with_the_first_result(served: S
     accepted = served.send(data=ban(user(5)))
     assert accepted.status_code == 202
     assert accepted.json()["duplicate"] is True
-    assert accepted.json()["originalId"] == first["jobId"]
+    assert accepted.json()["jobId"] == accepted.json()["originalId"] == first["jobId"]
+    assert served.client.get(f"/api/commands/{accepted.json()['jobId']}").status_code == 200
     assert accepted.json()["statusUrl"] == f"/api/commands/{first['jobId']}"
     again = served.send(data=ban(user(5)), params_={"wait": 5_000}).json()
     assert (again["duplicate"], again["data"]) == (True, first["data"])
+    assert again["jobId"] == again["original"] == first["jobId"]
     assert world.effects.count(("ban", user(5))) == 1
 
 
@@ -312,6 +314,44 @@ def test_a_batch_is_answered_one_by_one(served: Served, world: World) -> None:
     for item in (one, five):
         assert served.end_of(item["accepted"]["jobId"])["status"] == "ok"
     assert world.effects.count(("ban", user(20))) == 1
+
+
+def test_an_unfit_envelope_in_a_batch_is_answered_for_itself(served: Served, world: World) -> None:
+    good = {"type": "BAN_USER", "guildId": GUILD, "userId": MODERATOR}
+    commands: list[Any] = [
+        good | {"data": ban(user(22)), "requestId": "first"},
+        good | {"data": ban(user(23)), "priority": "urgent", "requestId": "second"},
+        good | {"data": ban(user(24)), "colour": "red", "request_id": "third"},
+        "no command",
+        good | {"data": ban(user(25)), "correlationId": "a\nb", "requestId": "fifth"},
+        good | {"data": {"reason": "whom?"}, "requestId": "sixth"},
+        good | {"data": ban(user(26)), "requestId": 7},
+    ]
+    headers = {"X-Request-Id": "whole"}
+    body = served.client.post("/api/commands/batch", json={"commands": commands}, headers=headers).json()
+    assert (body["accepted"], body["refused"]) == (1, 6)
+    first, *rest = body["results"]
+    assert first["accepted"]["requestId"] == "first"
+    assert [(item["problem"]["status"], item["problem"]["requestId"]) for item in rest] == [
+        (422, "second"),
+        (422, "third"),
+        (422, "whole"),
+        (422, "fifth"),
+        (422, "sixth"),
+        (422, "whole"),
+    ]
+    fields = [item["problem"].get("field") for item in rest]
+    assert fields[:3] == ["priority", "colour", "command"]
+    assert fields[4:] == ["data.userId", "requestId"]
+    assert served.end_of(first["accepted"]["jobId"])["status"] == "ok"
+    assert [number for number in range(22, 27) if ("ban", user(number)) in world.effects] == [22]
+
+
+def test_one_idempotency_key_cannot_stand_for_a_batch(served: Served) -> None:
+    body = {"commands": [{"type": "SEND_MESSAGE", "data": {"channelId": user(6), "content": "batch"}}]}
+    answer = served.client.post("/api/commands/batch", json=body, headers={"Idempotency-Key": "all"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_header")
+    assert answer.json()["field"] == "Idempotency-Key"
 
 
 @pytest.mark.parametrize("commands", [[], None, [{"type": "X"}] * 1_001, "x"])
