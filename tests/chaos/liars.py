@@ -108,4 +108,4 @@ def install(lie: str) -> None:
     """From here on every router of this process gets its store through this lie."""
     module: Any = importlib.import_module("router.router")
     honest = module.open_store
-    module.open_store = lambda url, **options: LIES[lie](honest(url, **options))
+    module.open_store = lambda *given, **options: LIES[lie](honest(*given, **options))
