@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
 from router.cli.output import fail
 
 DEFAULT_URL = "http://127.0.0.1:8600"
+NOT_TEXT = "an argument is not text in this terminal's encoding"
 _VISIBLE = re.compile(r"[!-~]+")  #: what a URL or a header can carry as it is
 UrlOption = Annotated[str, typer.Option("--url", envvar="GUILD_ROUTER_URL", help="Where the daemon listens.")]
 TokenOption = Annotated[
@@ -103,10 +104,20 @@ def make_client(url: str, token: str, timeout: float = 35.0) -> Client:
         fail(str(error), 2)
 
 
+def segment(text: str) -> str:
+    """A name as one segment of a path; bytes that are no text are wrong use."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        fail(NOT_TEXT, 2)
+
+
 def answer_of(client: Client, method: str, path: str, body: Any = None, **options: Any) -> Any:
     """The value of an answer, or the end of the command with one line that says why."""
     try:
         return client.ask(method, path, body, **options)[1]
+    except UnicodeEncodeError:
+        fail(NOT_TEXT, 2)
     except (Refusal, Unreachable) as error:
         code = f" ({error.code})" if isinstance(error, Refusal) else ""
         fail(f"{error}{code}")

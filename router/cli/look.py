@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client
+from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client, segment
 from router.cli.dead_letters import when
 from router.cli.output import JsonOption, clean, show_json, show_table
 
@@ -22,7 +21,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Tell a command's story: who asked, what it met, each attempt, how it ended."""
-    answer = answer_of(make_client(url, token), "GET", f"/api/commands/{quote(id, safe='')}/explain")
+    answer = answer_of(make_client(url, token), "GET", f"/api/commands/{segment(id)}/explain")
     if as_json:
         show_json(answer)
         return

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client
+from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client, segment
 from router.cli.output import JsonOption, show_json, show_table
 
 app = typer.Typer(help="Show queues; pause, resume or purge one.", no_args_is_help=False)
@@ -33,14 +32,14 @@ def queues(
 @app.command()
 def pause(queue: Name, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:
     """Start nothing more of a queue until it is resumed; it survives a restart."""
-    answer_of(make_client(url, token), "POST", f"/api/queue/pause/{quote(queue, safe='')}")
+    answer_of(make_client(url, token), "POST", f"/api/queue/pause/{segment(queue)}")
     typer.echo(f"{queue} is paused")
 
 
 @app.command()
 def resume(queue: Name, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:
     """Go on with a paused queue."""
-    answer_of(make_client(url, token), "POST", f"/api/queue/resume/{quote(queue, safe='')}")
+    answer_of(make_client(url, token), "POST", f"/api/queue/resume/{segment(queue)}")
     typer.echo(f"{queue} goes on")
 
 
@@ -55,7 +54,7 @@ def purge(
     """Take back everything of a queue that waits; what has started goes on."""
     if not yes:
         typer.confirm(f"Take back everything that waits in {queue}?", abort=True)
-    answer = answer_of(make_client(url, token), "DELETE", f"/api/queue/purge/{quote(queue, safe='')}")
+    answer = answer_of(make_client(url, token), "DELETE", f"/api/queue/purge/{segment(queue)}")
     if as_json:
         show_json(answer)
     else:
