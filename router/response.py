@@ -13,7 +13,7 @@ from actors.codec import unpack
 from actors.errors import EnvelopeError
 from actors.outcome import Answer, Attempt, Fault
 
-logger = logging.getLogger("router.response")
+logger = logging.getLogger("guild_router.router")
 
 StatusName = Literal[
     "ok", "noop", "rejected", "failed", "expired", "superseded", "annihilated", "dead", "in_doubt", "cancelled"

@@ -48,7 +48,7 @@ class AgentResponse(
     user_id: Id | None = None
     agent_type: Word
     response: LongText
-    message_id: Id | None = Field(None, description="the message it answers")
+    message_id: Id | None = Field(default=None, description="the message it answers")
     confidence: Fraction | None = None
     metadata: JsonObject | None = None
 

@@ -32,11 +32,11 @@ class UpdateConfig(
 
     guild_id: Id
     config: JsonObject | None = None
-    config_path: Word | None = Field(None, description="such as moderation.automod; goes with value")
+    config_path: Word | None = Field(default=None, description="such as moderation.automod; goes with value")
     value: Json = None
     section: Word | None = None
     updated_by: Id = acting_user()
-    expected_version: Count | None = Field(None, description="change only this version of the configuration")
+    expected_version: Count | None = Field(default=None, description="change only this version of the configuration")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -58,8 +58,8 @@ class SyncPermissions(
     """Bring the bot's view of a guild's permissions up to date."""
 
     guild_id: Id
-    role_ids: Annotated[tuple[Id, ...], MaxLen(250)] | None = Field(None, description="none: all")
-    channel_ids: Annotated[tuple[Id, ...], MaxLen(500)] | None = Field(None, description="none: all")
+    role_ids: Annotated[tuple[Id, ...], MaxLen(250)] | None = Field(default=None, description="none: all")
+    channel_ids: Annotated[tuple[Id, ...], MaxLen(500)] | None = Field(default=None, description="none: all")
     force: Flag = False
 
 
@@ -72,11 +72,11 @@ class ReloadCommands(
 ):
     """Load the bot's commands again."""
 
-    command_names: Annotated[tuple[Word, ...], MinLen(1), MaxLen(200)] | None = Field(None, description="none: all")
+    command_names: Annotated[tuple[Word, ...], MinLen(1), MaxLen(200)] | None = Field(default=None, description="none: all")
     global_: Flag = Field(False, validation_alias="global", serialization_alias="global")
 
 
 class ReloadSettings(ConfigCommand, type="RELOAD_SETTINGS", key=("sections",), window=RELOAD_WINDOW, idempotent=True):
     """Read the settings again, of one guild or of all."""
 
-    sections: Annotated[tuple[Word, ...], MinLen(1), MaxLen(100)] | None = Field(None, description="none: all")
+    sections: Annotated[tuple[Word, ...], MinLen(1), MaxLen(100)] | None = Field(default=None, description="none: all")

@@ -27,7 +27,7 @@ class ModerationCommand(
     user_id: Id = Field(validation_alias=TARGET, serialization_alias="userId", description="the target")
     reason: Reason
     moderator_id: Id = acting_user()
-    case_id: Word | None = Field(None, description="the moderation case it belongs to")
+    case_id: Word | None = Field(default=None, description="the moderation case it belongs to")
     notify_user: Flag = False
 
 
@@ -44,8 +44,8 @@ class BanUser(
     """Ban a user, for good or for a number of hours."""
 
     delete_message_days: Annotated[Count, Le(7)] = 0
-    duration: Annotated[Positive, Le(LONGEST_BAN)] | None = Field(None, description="hours; none: for good")
-    until: Millis | None = Field(None, description="when it ends; made of the duration at acceptance")
+    duration: Annotated[Positive, Le(LONGEST_BAN)] | None = Field(default=None, description="hours; none: for good")
+    until: Millis | None = Field(default=None, description="when it ends; made of the duration at acceptance")
     create_case: Flag = False
 
 
@@ -78,7 +78,7 @@ class TimeoutUser(
     """Silence a member for at most 28 days."""
 
     duration: Annotated[Positive, Le(LONGEST_TIMEOUT)] = Field(description="seconds")
-    until: Millis | None = Field(None, description="when it ends; made of the duration at acceptance")
+    until: Millis | None = Field(default=None, description="when it ends; made of the duration at acceptance")
     create_case: Flag = False
 
 
