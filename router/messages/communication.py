@@ -141,4 +141,6 @@ class RemoveReaction(
 
     message_id: Id
     emoji: Annotated[Emoji, MinLen(1)]
-    user_id: Id | None = Field(default=None, validation_alias=TARGET, serialization_alias="userId", description="none: the bot")
+    user_id: Id | None = Field(
+        default=None, validation_alias=TARGET, serialization_alias="userId", description="none: the bot"
+    )

@@ -72,8 +72,10 @@ class ReloadCommands(
 ):
     """Load the bot's commands again."""
 
-    command_names: Annotated[tuple[Word, ...], MinLen(1), MaxLen(200)] | None = Field(default=None, description="none: all")
-    global_: Flag = Field(False, validation_alias="global", serialization_alias="global")
+    command_names: Annotated[tuple[Word, ...], MinLen(1), MaxLen(200)] | None = Field(
+        default=None, description="none: all"
+    )
+    global_: Flag = Field(default=False, validation_alias="global", serialization_alias="global")
 
 
 class ReloadSettings(ConfigCommand, type="RELOAD_SETTINGS", key=("sections",), window=RELOAD_WINDOW, idempotent=True):

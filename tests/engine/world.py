@@ -447,10 +447,9 @@ class World:
             assert len(sender.accepted) <= 1, f"{sender} was accepted {len(sender.accepted)} times"
             assert not (sender.accepted and sender.refusals), f"{sender} was accepted and refused"
         told = {entry[1] for entry in self.log if entry[0] == "stored"}
-        for kind, id_, *_ in self.log:
-            if kind == "accepted":
-                sender = next(each for each in self.senders if each.id == id_)
-                assert id_ in told or sender.accepted[0][2], f"{id_} was told accepted and never stored"
+        for sender in self.senders:
+            if sender.accepted:
+                assert sender.id in told or sender.accepted[0][2], f"{sender} was told accepted and never stored"
 
     def at_rest(self) -> None:
         """Nothing is left anywhere."""
