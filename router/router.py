@@ -155,7 +155,11 @@ class Router:
                 self.clock = SystemClock()
             self.configure(self.settings)
         self._spent = True
-        self.engine.start()
+        try:
+            self.engine.start()
+        except BaseException:
+            self._close_clock()
+            raise
         self._running = True
         return self
 
@@ -164,8 +168,11 @@ class Router:
         if self._running:
             self._running = False
             self.engine.stop(self.settings.drain if drain is None else drain)
-            if isinstance(self.clock, SystemClock):
-                self.clock.close()
+            self._close_clock()
+
+    def _close_clock(self) -> None:
+        if isinstance(self.clock, SystemClock):
+            self.clock.close()
 
     def __enter__(self) -> Self:
         return self.start()
