@@ -227,6 +227,7 @@ class Deduplicator(Actor):
                 while (waiting := self._waiters.next(id_)) is not None:
                     tell(waiting.waiter.on_refused, Refused(f"the store does not know {id_} any more"))
             elif stored.answer:
+                self._left.append(id_)
                 self._answer_all(decode_answer(stored.answer))
 
 

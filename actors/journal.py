@@ -31,7 +31,7 @@ from actors.messages import (
 )
 from actors.places import place_of
 from actors.policy.facts import Facts
-from actors.ports import Accept, Backend, Enter, Result, Write
+from actors.ports import Accept, Accepted, Backend, Duplicate, Enter, Result, Write
 from actors.runtime.actor import Actor
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
@@ -81,6 +81,7 @@ class Journal(Actor):
         self._commits: list[Commit | Due] = []
         self._calls: list[StoreCall] = []
         self._failing = False
+        self._newest = 0  # the position of the newest newcomer
 
     def on_start(self) -> None:
         self._store.open(self.clock.now())
@@ -158,8 +159,30 @@ class Journal(Actor):
             writes.append(Accept(item.envelope, item.frame, fact.window, fact.opposes))
         with self._store.together():
             results: list[Result] = self._store.write(writes, now) if writes else []
+            self._find_repeats(submissions, results, now)
             answers = [_called(call, self._store, now) for call in calls]
         return writes, results, answers
+
+    def _find_repeats(self, submissions: list[Submission], results: list[Result], now: int) -> None:
+        """Who was sent again after its end gets its answer, and no place in a lane.
+
+        The store accepts it as it did the first time. It is known by its position, for those of newcomers rise; as
+        long as no newcomer was seen, and for delayed ones, the store is asked.
+        """
+        for at in range(len(results) - len(submissions), len(results)):
+            result = results[at]
+            if type(result) is not Accepted:
+                continue
+            if self._newest and result.position > self._newest:
+                self._newest = result.position
+                continue
+            stored = self._store.get(result.id)
+            if stored is None:
+                continue
+            if stored.status:
+                results[at] = Duplicate(result.id, result.id, result.sequence, stored.answer)
+            elif stored.accepted_at == now:
+                self._newest = max(self._newest, result.position)
 
     def _tell_commits(self, commits: list[Commit | Due], writes: list[Write], results: list[Result]) -> None:
         told: dict[Ref, list[object]] = {}
