@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from actors.codec import decode
 from actors.options import Options
-from actors.outcome import Outcome
 from actors.policy.facts import Backoff, ConflictPolicy, Facts
-from tests.engine.world import APPLIED, DOUBT, FAILED, REJECTED, Maker, Sender, World, deferred
+from tests.engine.world import APPLIED, DOUBT, FAILED, REJECTED, Maker, Sender, deferred
+
+pytestmark = pytest.mark.timeout(300)  # about 20 s a store on a quiet machine
 
 STEADY = Backoff(initial=2_000, factor=1.0, cap=2_000, jitter=0.0)
 DEFERRAL = 1_000  # ms
@@ -385,8 +388,6 @@ def _id(frame: bytes) -> str:
 
 
 def _subject(frame: bytes) -> str:
-    from actors.codec import decode
-
     return decode(frame, trusted=True).subject
 
 
@@ -402,6 +403,3 @@ TestMemory = Machine.TestCase
 TestMemory.settings = BOUNDS
 TestSqlite = SqliteMachine.TestCase
 TestSqlite.settings = BOUNDS
-
-_ = Outcome
-_ = World
