@@ -6,7 +6,6 @@ connections write and checkpoint at once.
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -43,8 +42,7 @@ class SqliteFile:
             return
         folder = os.path.dirname(os.path.realpath(self.path))
         if not os.path.isdir(folder):
-            cause = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-            raise StoreUnavailable(f"{self.path}: the directory {folder} does not exist") from cause
+            raise StoreUnavailable(f"{self.path}: the directory {folder} does not exist")
         try:
             if self._lock is None:
                 lock = FileLock(os.path.realpath(self.path) + ".lock")
