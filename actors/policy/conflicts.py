@@ -21,14 +21,15 @@ class Resolution(NamedTuple):
 def resolve(facts: Facts, opposed: Sequence[Place]) -> Resolution | None:
     """Decide by the newcomer's policy; ``opposed`` are the older opposed places of its lane that are not running.
 
-    Only one that never started can be taken back: after an attempt nobody can promise that it had no effect, so such a
-    one stays and the newcomer queues behind it.
+    Only one that never started counts. After an attempt nobody can promise that it had no effect, so such a one cannot be
+    taken back; and the answer must not change when the same places are read from the store again after a crash, where an
+    older one that ran when the newcomer came waits for its next attempt.
     """
     if not opposed:
         return None
     fresh = [place for place in opposed if place.attempts == 0 and not place.history]
     match facts.conflict:
-        case ConflictPolicy.REJECT:
+        case ConflictPolicy.REJECT if fresh:
             return Resolution(ConflictPolicy.REJECT, rejected=True)
         case ConflictPolicy.SUPERSEDE if fresh:
             return Resolution(ConflictPolicy.SUPERSEDE, superseded=tuple(fresh))

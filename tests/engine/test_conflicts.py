@@ -72,7 +72,7 @@ def test_reject_answers_the_newcomer_and_runs_the_older(make: Make) -> None:
     assert world.starts == ["head", "ban"]
 
 
-@pytest.mark.parametrize("policy", [ConflictPolicy.SUPERSEDE, ConflictPolicy.ANNIHILATE])
+@pytest.mark.parametrize("policy", [ConflictPolicy.SUPERSEDE, ConflictPolicy.ANNIHILATE, ConflictPolicy.REJECT])
 def test_what_runs_or_ran_is_not_taken_back(make: Make, policy: ConflictPolicy) -> None:
     world = make(facts=facts(policy))
     world.direct.usual = None
@@ -116,6 +116,19 @@ def test_all_who_attached_to_a_superseded_command_are_answered_so(make: Make) ->
     world.send("unban", type="UNBAN", key="unban")
     assert [ban.status for ban in bans] == ["superseded"] * 3
     finish(world, "head", "unban")
+
+
+def test_whoever_was_let_in_behind_a_running_one_is_not_rejected_after_a_kill(make: Make) -> None:
+    world = make(facts=facts(ConflictPolicy.REJECT))
+    world.direct.usual = None
+    world.send("ban", type="BAN")
+    world.send("unban", type="UNBAN")
+    world.finish("ban", FAILED)
+    world.run()
+    world = make(after=world)
+    world.advance(60)
+    assert world.starts == ["ban", "unban"]
+    world.at_rest()
 
 
 def test_a_conflict_that_was_resolved_before_a_kill_stays_resolved(make: Make) -> None:

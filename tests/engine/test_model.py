@@ -93,7 +93,7 @@ class Model:
         lane.append(command)
         if not opposed:
             return
-        if facts.conflict is ConflictPolicy.REJECT:
+        if facts.conflict is ConflictPolicy.REJECT and fresh:
             self.end(command, "rejected")
         elif facts.conflict is ConflictPolicy.SUPERSEDE:
             for each in fresh:

@@ -46,5 +46,11 @@ def test_annihilate_drops_the_newest_pair() -> None:
     assert resolution == Resolution(ConflictPolicy.ANNIHILATE, annihilated=second)
 
 
+def test_reject_turns_nobody_away_for_the_sake_of_one_that_started() -> None:
+    tried = place(1)
+    tried.attempts = 1
+    assert resolve(facts(ConflictPolicy.REJECT), [tried]) == Resolution(ConflictPolicy.QUEUE)
+
+
 def test_reject_turns_the_newcomer_away() -> None:
     assert resolve(facts(ConflictPolicy.REJECT), [place(1)]) == Resolution(ConflictPolicy.REJECT, rejected=True)
