@@ -28,6 +28,7 @@ from actors.runtime.promise import Promise
 from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
 from actors.tables.deliveries import Desk
+from router.assembly import Protocols
 from router.audit import Audit
 from router.dead_letters import DeadLetters
 from router.errors import InvalidMessage, UnknownType, shape
@@ -40,10 +41,7 @@ from router.messages.registry import catalog as everything
 from router.messages.replies import CommandAnswered
 from router.messages.seal import seal, unseal
 from router.metrics import Metrics
-from router.protocols.direct import DirectProtocol
-from router.protocols.executor import Executor
 from router.protocols.handlers import F, Handlers, Verify
-from router.protocols.queue import QueueProtocol
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.proxy import CommandActor, command_actor
 from router.queues import Queues
@@ -85,7 +83,7 @@ class Router:
         self.hub = EventHub(self._listeners)
         # Who subscribes before the start does so at the desk, which no new settings take away.
         self._desk = Desk(self._queue_rules)
-        self._subscriptions = Subscriptions(self._desk, lambda: self.executor.workshop, self._decode)
+        self._subscriptions = Subscriptions(self._desk, lambda: self.protocols.executor.workshop, self._decode)
         self._stepper = stepper
         self._running = False
         self._spent = False
@@ -101,24 +99,17 @@ class Router:
         self._facts: dict[str, Facts] = {}
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store, Retention(**settings.store_options()))
-        self.executor = Executor(
+        self.protocols = Protocols(
+            settings,
             self.handlers,
-            self.clock,
-            workers=settings.workers,
-            timeout_ms=settings.direct_execution_timeout,
-            decode=self._decode,
-        )
-        self.direct = DirectProtocol(self.handlers, clock=self.clock, executor=self.executor)
-        self.queue = QueueProtocol(
-            lambda: self.engine.runtime.ref("queues"),
-            self._desk,
-            self.executor,
             clock=self.clock,
-            concurrency=settings.queue_concurrency,
+            desk=self._desk,
+            decode=self._decode,
+            named_queues=lambda: self.engine.runtime.ref("queues"),
         )
         self.engine = Engine(
             self.store,
-            [self.direct, self.queue],
+            self.protocols.all(),
             self.facts,
             options=settings.options(),
             clock=self.clock,
@@ -181,7 +172,7 @@ class Router:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        self.executor.use_loop(asyncio.get_running_loop())
+        self.protocols.executor.use_loop(asyncio.get_running_loop())
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
