@@ -13,7 +13,7 @@
     │   ├── SequenceRepeat           a message of this number came before
     │   └── ShuttingDown             retry elsewhere, or after the restart
     ├── StoreError
-    │   ├── StoreUnavailable         retry later; the batch was not written
+    │   ├── StoreUnavailable         retry later; the batch was not written, or (``doubt``) may have been
     │   ├── StoreInUse               another process holds it
     │   └── StoreVersion             written by a newer version
     └── EnvelopeError                not a valid frame; never retry
@@ -109,10 +109,17 @@ class StoreError(EngineError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached or cannot write; nothing of the batch was written."""
+    """The store cannot be reached or cannot write.
+
+    ``doubt``: it was asked to write and gave no answer, so that it may have been written. Else nothing was.
+    """
 
     code = "store_unavailable"
     retryable = True
+
+    def __init__(self, message: str, *, retry_after: int = 0, doubt: bool = False) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.doubt = doubt
 
 
 class StoreInUse(StoreError):

@@ -2,7 +2,8 @@
 
 Everything here is bytes, ids and milliseconds; ``now`` is always an argument. An implementation raises
 ``actors.errors.StoreUnavailable`` (and nothing else) when it cannot answer, and has then written nothing of the batch
-or all of it; every write may be repeated with the same content and then changes nothing and answers the same.
+or all of it, and its ``doubt`` says when it cannot tell which; every write may be repeated with the same content and
+then changes nothing and answers the same.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from actors.envelope import Envelope
 from actors.outcome import Outcome
 
 # ---------------------------------------------------------------- writes of the message store
+#
+# ``guild``, where there is one, is that of the envelope: a store of several slices finds it by that. Others need not look.
 
 
 class Accept(NamedTuple):
@@ -47,6 +50,7 @@ class Enter(NamedTuple):
     """A delayed envelope is due: it takes the store's next position, at the tail of its lane. No-op if it has one."""
 
     id: str
+    guild: str = ""
 
 
 class Begin(NamedTuple):
@@ -55,6 +59,7 @@ class Begin(NamedTuple):
     id: str
     attempt: int
     protocol: str
+    guild: str = ""
 
 
 class Defer(NamedTuple):
@@ -65,6 +70,7 @@ class Defer(NamedTuple):
     attempts: int  #: attempts spent so far
     trail: bytes  #: opaque; replaces the trail stored so far
     reason: str = ""
+    guild: str = ""
 
 
 class Settle(NamedTuple):
@@ -81,6 +87,7 @@ class Settle(NamedTuple):
     trail: bytes  #: opaque
     applied: bool = False
     opposes: Collection[str] = ()
+    guild: str = ""
 
 
 class Bury(NamedTuple):
@@ -91,6 +98,7 @@ class Bury(NamedTuple):
     answer: bytes
     trail: bytes
     attempts: int
+    guild: str = ""
 
 
 class Replay(NamedTuple):
@@ -102,6 +110,7 @@ class Replay(NamedTuple):
     id: str
     max_replays: int
     expires_at: int  #: its new deadline; the frame is left as it is
+    guild: str = ""
 
 
 class Note(NamedTuple):

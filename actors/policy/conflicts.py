@@ -21,9 +21,9 @@ class Resolution(NamedTuple):
 def resolve(facts: Facts, opposed: Sequence[Place]) -> Resolution | None:
     """Decide by the newcomer's policy; ``opposed`` are the older opposed places of its lane that are not running.
 
-    Only one that never started counts. After an attempt nobody can promise that it had no effect, so such a one cannot be
-    taken back; and the answer must not change when the same places are read from the store again after a crash, where an
-    older one that ran when the newcomer came waits for its next attempt.
+    Only one that never started counts. After an attempt nobody can promise that it had no effect, so such a one cannot
+    be taken back; and the answer must not change when the same places are read from the store again after a crash,
+    where an older one that ran when the newcomer came waits for its next attempt.
     """
     if not opposed:
         return None
