@@ -17,7 +17,7 @@ from actors.outcome import Outcome
 
 # ---------------------------------------------------------------- writes of the message store
 #
-# ``guild``, where there is one, is that of the envelope: a store of several slices finds it by that. Others need not look.
+# ``guild``, where there is one, is that of the envelope: a store of several slices finds it by that.
 
 
 class Accept(NamedTuple):

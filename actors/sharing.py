@@ -6,8 +6,8 @@ a lease with a **fencing token** that rises with every acquisition, over all rou
 when somebody else may try; what makes it safe is that every write of an owner is checked against the token in the same
 atomic step, so that a router that slept through its lease writes nothing.
 
-Times of leases are measured by the store's own clock, never by a router's. Positions rise within a partition in steps of
-``partitions``: ``position % partitions == partition``, so one number is never two places, and an owner sees by a gap
+Times of leases are measured by the store's own clock, never by a router's. Positions rise within a partition in steps
+of ``partitions``: ``position % partitions == partition``, so one number is never two places, and an owner sees by a gap
 that somebody else accepted.
 
 News are hints: each may be lost, late or doubled, and whoever lives by them also looks by itself from time to time.
@@ -132,7 +132,7 @@ class SharedStore(Backend, Protocol):
     The batch is atomic per partition. When ``StoreUnavailable`` is raised after something was sent, its ``doubt`` is
     true: each partition's part was written wholly or not at all, and to write the same batch again changes nothing.
 
-    ``pending`` without a guild and ``delayed`` read only partitions that are held. ``sweep`` sweeps those that are held.
+    ``pending`` without a guild and ``delayed`` read only partitions that are held; ``sweep`` sweeps only those.
     """
 
     partitions: int
