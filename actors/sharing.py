@@ -55,6 +55,7 @@ class Arrived(NamedTuple):
     """News for a partition's owner: somebody else accepted into it."""
 
     partition: int
+    delayed: bool = False  #: among them some that are not in their lane yet
 
 
 class Answered(NamedTuple):
@@ -81,7 +82,9 @@ News: TypeAlias = Arrived | Answered | Moved | Told
 class Leases(Protocol):
     """The lease keeper's own connection. Not thread-safe; raises ``StoreUnavailable`` as the store does.
 
-    Every call may be repeated when its answer was lost: ``acquire`` gives the same token to the router that has it.
+    Every call may be repeated when its answer was lost: ``acquire`` gives the same token to the router that has it. No
+    call takes longer than a lease lasts: one that gets no answer in time gives up, so that the keeper can drop what it
+    could not renew while the lease still stands.
     """
 
     def open(self) -> None:
@@ -100,10 +103,13 @@ class Leases(Protocol):
         """Out of the list at once; ``Moved`` news."""
 
     def look(self) -> list[Lease]:
-        """All partitions, in order. Cheap: called several times a second."""
+        """All partitions, in order. Cheap: called several times a second. Whoever lapsed is shown with nothing left."""
 
     def acquire(self, router: str, partitions: Sequence[int], ttl: int) -> list[Lease]:
-        """Take those that are free (never had, released or lapsed); each gets a token above all before."""
+        """Take those that are free (never had, released or lapsed); each gets a token above all it ever had.
+
+        The leases of those among ``partitions`` that are this router's now; what others have is not among them.
+        """
 
     def renew(self, router: str, tokens: Mapping[int, int], ttl: int) -> frozenset[int]:
         """Those still held with these tokens, now good for ``ttl`` ms more. One that lapsed is lost, taken or not."""
@@ -127,12 +133,19 @@ class SharedStore(Backend, Protocol):
 
     ``write`` takes ``Accept`` and ``Note`` from anybody. The other writes are an owner's: done only under the token
     that ``hold`` named for their partition (that of their ``guild``), else their result is ``Lost`` and nothing of them
-    is done.
+    is done. A token is good until the partition is released or acquired again.
+
+    Who may wait for the end of a way gets ``Answered``: the store notes for an unsettled envelope every router whose
+    ``Accept`` it answered by ``Accepted`` (also a repeated one) or by a ``Duplicate`` without an answer, and tells
+    those but the one that writes ``Settle`` or ``Bury``. An accepted newcomer is ``Arrived`` for its partition's
+    owner, if that is another.
 
     The batch is atomic per partition. When ``StoreUnavailable`` is raised after something was sent, its ``doubt`` is
     true: each partition's part was written wholly or not at all, and to write the same batch again changes nothing.
 
-    ``pending`` without a guild and ``delayed`` read only partitions that are held; ``sweep`` sweeps only those.
+    ``pending`` without a guild and ``delayed`` read only partitions that are held; ``sweep`` sweeps only those. All
+    other reads are of everything, whoever holds it. Ids are unique within a partition; who uses one in guilds of two
+    partitions has two envelopes of which ``get`` knows one. Held tokens outlive ``close`` and ``open``.
     """
 
     partitions: int
@@ -144,11 +157,14 @@ class SharedStore(Backend, Protocol):
     def drop(self, partition: int) -> None:
         """From now on they are ``Lost`` without being sent. Thread-safe."""
 
-    def arrived(self, partition: int, after: int, limit: int = 1_000) -> list[Record]:
-        """Unsettled envelopes of one partition that hold a position above ``after``, in its order; held or not."""
+    def arrived(self, after: Mapping[int, int], limit: int = 1_000) -> list[Record]:
+        """Unsettled envelopes of these partitions that hold a position above the one given for theirs; held or not.
 
-    def arrived_delayed(self, partition: int, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
-        """Those of one partition that are not in their lane yet, by (due time, id), above ``after``."""
+        At most ``limit`` of each, in its order; one round trip per node.
+        """
+
+    def arrived_delayed(self, after: Mapping[int, tuple[int, str]], limit: int = 1_000) -> list[Record]:
+        """Those that are not in their lane yet, by (due time, id), above that of their partition; as ``arrived``."""
 
     def find(self, ids: Sequence[str]) -> list[Stored | None]:
         """``get`` for several at once, in one round trip per node."""

@@ -16,6 +16,9 @@ from router.stores.transitions import Transitions
 class MemoryShelf(Transitions):
     """Finding rows and the effects of writes, each in constant time."""
 
+    _origin = 0  #: positions rise from here
+    _stride = 1  #: by this
+
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
         self._holders: dict[bytes, Row] = {}
@@ -27,7 +30,7 @@ class MemoryShelf(Transitions):
         self._holders.clear()
         self._opposers.clear()
         self._learnt.clear()
-        self._number = 0
+        self._number = self._origin
         self._line = 0
         self._sequences: dict[str, int] = {}
         self._guilds: dict[str, Ordered[int, Row]] = {}
@@ -94,7 +97,7 @@ class MemoryShelf(Transitions):
     def admit(self, write: Accept, now: int) -> Row:
         envelope = write.envelope
         guild = envelope.guild
-        self._number += 1
+        self._number += self._stride
         number = self._number
         sequence = self._sequences[guild] = self._sequences.get(guild, 0) + 1
         delayed = envelope.due_at > now
@@ -132,7 +135,7 @@ class MemoryShelf(Transitions):
 
     def place(self, row: Row) -> None:
         self._delayed.discard((row.until, row.id))
-        self._number += 1
+        self._number += self._stride
         row.position = self._number
         row.until = 0
         self._put(row)
@@ -191,7 +194,7 @@ class MemoryShelf(Transitions):
         self._tally[row.queue].dead -= 1
         if row.type in self._opposed_types:
             self._lanes.drop(row)
-        self._number += 1
+        self._number += self._stride
         row.position = row.ordinal = self._number
         row.expires_at = expires_at
         row.replays += 1
