@@ -11,11 +11,13 @@ from pydantic import (
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 
 from router.errors import InvalidMessage
+from router.messages.fields import ID_PATTERN
 from router.messages.priority import priority_of
 from router.response import Response
 
@@ -23,6 +25,8 @@ Ms = Annotated[int, Field(ge=0, le=366 * 86_400_000)]
 Span = Annotated[int, Field(ge=1, le=366 * 86_400_000)]
 Instant = Annotated[int, Field(ge=0, le=253_402_300_799_999)]  # the last millisecond of the year 9999
 Text = Annotated[str, Field(max_length=128)]
+#: only described here: the message itself checks its ids, and says their rule
+IdText = Annotated[str, WithJsonSchema({"type": "string", "pattern": ID_PATTERN, "maxLength": 64})]
 
 
 def _priority(value: Any) -> int | None:
@@ -62,8 +66,8 @@ class MessageBody(Given):
     """A message of the catalog. ``userId`` is who acts; whom it concerns is a field of ``data``."""
 
     type: Annotated[str, Field(min_length=1, max_length=128)]
-    guild_id: str | None = None
-    user_id: str | None = None
+    guild_id: IdText | None = None
+    user_id: IdText | None = None
     data: dict[str, Any] = Field(default_factory=dict)
     version: int | None = Field(default=None, description="of the payload; default: the newest")
     source: Literal["rest", "websocket", "queue"] | None = Field(

@@ -42,20 +42,26 @@ def _one_of(body: str, components: dict[str, Any], choice: Mapping[str, type[Mes
         components |= _lifted(payload)
         components[f"{key}Data"] = payload
         components[key] = {
-            "allOf": [
-                {"$ref": f"{_REF}Any{body}"},
-                {
-                    "type": "object",
-                    "properties": {"type": {"const": name}, "data": {"$ref": f"{_REF}{key}Data"}},
-                    "required": ["type"],
-                },
-            ]
+            "allOf": [{"$ref": f"{_REF}Any{body}"}, _frame_of(cls, payload, {"$ref": f"{_REF}{key}Data"})]
         }
         mapping[name] = f"{_REF}{key}"
     return {
         "oneOf": [{"$ref": ref} for ref in mapping.values()],
         "discriminator": {"propertyName": "type", "mapping": mapping},
     }
+
+
+def _frame_of(cls: type[Message], payload: Mapping[str, Any], data: Mapping[str, str]) -> dict[str, Any]:
+    """What one type says of the fields beside its payload."""
+    versions = {"type": ["integer", "null"], "minimum": 1, "maximum": cls.__operation__.version}
+    properties: dict[str, Any] = {"type": {"const": cls.type}, "version": versions, "data": data}
+    required = ["type"]
+    if cls.model_fields["guild_id"].is_required() and not cls.__operation__.payload_guild:
+        properties["guildId"] = {"type": "string"}
+        required.append("guildId")
+    if payload.get("required"):
+        required.append("data")
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _lifted(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -11,7 +11,7 @@ from router.http.access import BODY, QueueName, RequestId, TheRouter, problems
 from router.http.auth import ANYONE, Anyone, Caller, Operator
 from router.http.body import StrictRoute
 from router.http.events import publish
-from router.http.models import AcceptedBody, Answered, Body, CommandBody, EventAnswer, Given, Ms, Priority
+from router.http.models import AcceptedBody, Answered, Body, CommandBody, EventAnswer, Given, IdText, Ms, Priority
 from router.http.problems import HttpProblem
 from router.http.sending import message_of, options_of
 from router.http.views import accepted_body
@@ -80,10 +80,10 @@ class EnqueueBody(CommandBody):
 class ChatBody(Given):
     """A chat message that waits to be processed."""
 
-    user_id: str
-    conversation_id: str
+    user_id: IdText
+    conversation_id: IdText
     message: str
-    force_agent: str | None = None
+    force_agent: Annotated[str, Field(min_length=1)] | None = None
     priority: Priority | None = None
 
 
@@ -93,9 +93,9 @@ class ProactiveBody(Given):
     action_type: str
     agent_type: str
     message: str
-    user_id: str
-    conversation_id: str
-    timing: str = "immediate"
+    user_id: IdText
+    conversation_id: IdText
+    timing: Literal["immediate", "delayed"] = "immediate"
     delay_ms: Ms | None = None
     priority: Priority | None = None
 
@@ -103,8 +103,8 @@ class ProactiveBody(Given):
 class DemoBody(Given):
     """Whose conversation to fill with examples."""
 
-    user_id: str
-    conversation_id: str
+    user_id: IdText
+    conversation_id: IdText
 
 
 class DemoAnswer(Body):
