@@ -155,9 +155,15 @@ class KeyReused(NamedTuple):
     original: str
 
 
-Result: TypeAlias = Accepted | Duplicate | KeyReused | int | bool
-"""``Accept``: one of the three; ``Enter``: the position, 0 if unknown or settled; ``Replay``: the new position, or
-``False``; the others: whether the id was in flight (``Note``: ``True``). A repeated write answers as the first did
+class Lost(NamedTuple):
+    """An owner's write that was fenced off: its partition is not this router's any more. Only from a shared store."""
+
+    partition: int
+
+
+Result: TypeAlias = Accepted | Duplicate | KeyReused | Lost | int | bool
+"""``Accept``: one of the first three; ``Enter``: the position, 0 if unknown or settled; ``Replay``: the new position,
+or ``False``; the others: whether the id was in flight (``Note``: ``True``). A repeated write answers as the first did
 where it can tell, and never changes anything."""
 
 

@@ -19,18 +19,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 from zlib import crc32
 
-from actors.ports import Backend, Record, Stored
+from actors.ports import Backend, Lost, Record, Stored
+
+__all__ = [
+    "Answered",
+    "Arrived",
+    "Ears",
+    "Lease",
+    "Leases",
+    "Lost",
+    "Member",
+    "Moved",
+    "News",
+    "SharedStore",
+    "Told",
+    "partition_of",
+]
 
 
 def partition_of(guild: str, partitions: int) -> int:
     """The slice a guild belongs to: CRC-32 of its id in UTF-8, modulo. Part of the wire: never changed."""
     return crc32(guild.encode()) % partitions
-
-
-class Lost(NamedTuple):
-    """The result of an owner's write that was fenced off: its partition is not this router's any more (or not yet)."""
-
-    partition: int
 
 
 class Member(NamedTuple):

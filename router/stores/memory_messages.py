@@ -68,9 +68,9 @@ class MemoryMessages(MemoryShelf, Store):
     def pending(self, guild: str = "", after: int = 0, limit: int = 1_000) -> list[Record]:
         self._check()
         if not guild:
-            return [_record(row) for row in islice(self._placed(after), limit)]
+            return [record_of(row) for row in islice(self._placed(after), limit)]
         rows = self._guilds.get(guild)
-        return [] if rows is None else [_record(row) for row in islice(rows.after(after), limit)]
+        return [] if rows is None else [record_of(row) for row in islice(rows.after(after), limit)]
 
     def _placed(self, after: int) -> Iterator[Row]:
         """Rows of all guilds in the order of position. Read at start only, so no write keeps that order: a list is
@@ -91,7 +91,7 @@ class MemoryMessages(MemoryShelf, Store):
 
     def delayed(self, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
         self._check()
-        return [_record(row) for row in islice(self._delayed.after(after), limit)]
+        return [record_of(row) for row in islice(self._delayed.after(after), limit)]
 
     def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
         self._check()
@@ -250,7 +250,8 @@ def asked(line: AuditLine, which: AuditFilter) -> bool:
     )
 
 
-def _record(row: Row) -> Record:
+def record_of(row: Row) -> Record:
+    """What a row says of an unsettled envelope."""
     return Record(
         row.frame,
         row.sequence,
