@@ -8,6 +8,8 @@ from pathlib import Path
 from router import Router
 from tests.chaos.bot import attach
 from tests.history.recorder import Ledger, Recorder
+from tests.history.shared_ledger import SharedLedger
 
 router = Router(store=os.environ["ROUTER_STORE"])
-attach(router, Ledger(Recorder(Path(os.environ["CHAOS_FOLDER"]), os.environ["CHAOS_LIFE"])))
+recorder = Recorder(Path(os.environ["CHAOS_FOLDER"]), os.environ["CHAOS_LIFE"])
+attach(router, SharedLedger(recorder) if os.environ.get("CHAOS_SHARED") else Ledger(recorder))

@@ -77,9 +77,23 @@ class Load:
     """Orders of one client: mostly new ones, some again, some under a used key; unknown ones are sent again first.
 
     ``lost`` and ``sent`` are orders of earlier lives: those nobody answered, and others that make good duplicates.
+    ``hot`` of the new ones go to the first guild; ``pause``: seconds between two calls at most.
     """
 
-    def __init__(self, seed: int, name: str, lost: Iterable[Order] = (), sent: Iterable[Order] = ()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        lost: Iterable[Order] = (),
+        sent: Iterable[Order] = (),
+        *,
+        guilds: Sequence[str] = GUILDS,
+        hot: float = HOT,
+        pause: float = PAUSE,
+    ) -> None:
+        self._guilds = guilds
+        self._hot = hot
+        self._longest = pause
         self._random = random.Random(seed)
         self._name = name
         self._count = 0
@@ -89,7 +103,7 @@ class Load:
 
     def pause(self) -> None:
         """A client has other things to do, too."""
-        self._pause.wait(self._random.random() * PAUSE)
+        self._pause.wait(self._random.random() * self._longest)
 
     def next(self) -> Order:
         """What this client sends next."""
@@ -113,8 +127,9 @@ class Load:
         self._count += 1
         pick = self._random
         slow = pick.random()
-        hot = pick.random() < HOT
-        guild, subject = (GUILDS[0], SUBJECTS[0]) if hot else (pick.choice(GUILDS), pick.choice(SUBJECTS))
+        hot = pick.random() < self._hot
+        guilds = self._guilds
+        guild, subject = (guilds[0], SUBJECTS[0]) if hot else (pick.choice(guilds), pick.choice(SUBJECTS))
         return Order(
             type="CHAOS_STRIKE" if dice > 0.8 else "CHAOS_STEP",
             guild=guild,

@@ -1,0 +1,125 @@
+"""Several daemons over one shared store, each in a slot of its own, whose lives follow one another."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.chaos.daemon import Daemon, HttpDoor, free_port
+from tests.chaos.load import Order, Told
+from tests.chaos.nursery import Nursery
+from tests.history.events import Nemesis, Unknown
+from tests.history.recorder import Recorder
+
+
+class Slot:
+    """A place for one router: a port, a nursery, and the life that is in it now."""
+
+    def __init__(self, number: int, folder: Path, store: str, nursery: Nursery) -> None:
+        self.number = number
+        self.port = free_port()
+        self._folder = folder
+        self._store = store
+        self._nursery = nursery
+        self._lives = 0
+        self.daemon: Daemon | None = None
+
+    def start(self) -> Daemon:
+        """The next life; does not wait until it is ready."""
+        self._lives += 1
+        name = f"router-{self.number}-{self._lives}"
+        options = ["--app", "tests.chaos.app:router", "--store", self._store, "--port", str(self.port), "--drain", "5"]
+        environment = {
+            "ROUTER_STORE": self._store,
+            "CHAOS_FOLDER": str(self._folder),
+            "CHAOS_LIFE": name,
+            "CHAOS_SHARED": "1",
+        }
+        life = self._nursery.start("tests.chaos.served:serve", environment=environment, arguments=["serve", *options])
+        self.daemon = Daemon(name, self.port, life)
+        return self.daemon
+
+
+class Fleet:
+    """``routers`` slots; what is done to them is written down."""
+
+    def __init__(self, folder: Path, store: str, nurseries: Sequence[Nursery]) -> None:
+        self.folder = folder
+        self.store = store
+        self.slots = [Slot(number, folder, store, nursery) for number, nursery in enumerate(nurseries, 1)]
+        self._nemesis = Recorder(folder, "nemesis")
+
+    @property
+    def ports(self) -> list[int]:
+        """Where they listen."""
+        return [slot.port for slot in self.slots]
+
+    def start(self) -> None:
+        """All of them, until each takes commands."""
+        daemons = [slot.start() for slot in self.slots]
+        for daemon in daemons:
+            daemon.ready()
+
+    def kill(self, slot: Slot) -> None:
+        """kill -9, and written down when it is gone: nothing of that life comes after this line."""
+        assert slot.daemon is not None
+        slot.daemon.kill()
+        self.note("kill", slot.daemon.name)
+
+    def freeze(self, slot: Slot) -> None:
+        """SIGSTOP: it knows nothing of the time that passes."""
+        assert slot.daemon is not None
+        slot.daemon.process.signal(signal.SIGSTOP)
+        self.note("stop", slot.daemon.name)
+
+    def thaw(self, slot: Slot) -> None:
+        """SIGCONT."""
+        assert slot.daemon is not None
+        self.note("cont", slot.daemon.name)
+        slot.daemon.process.signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """SIGTERM to all, which must end well."""
+        daemons = [slot.daemon for slot in self.slots if slot.daemon is not None]
+        for daemon in daemons:
+            daemon.process.signal(signal.SIGTERM)
+        for daemon in daemons:
+            code = daemon.process.wait(20)
+            if code:
+                raise AssertionError(f"{daemon.name} ended with {code}; see its log")
+
+    def note(self, action: str, target: str) -> None:
+        """Write down a fault."""
+        self._nemesis.record(Nemesis, action=action, target=target)
+
+
+class FleetDoor:
+    """A client that knows all routers, and goes to the next when one gives no answer; not shared by threads."""
+
+    def __init__(self, ports: Sequence[int], first: int) -> None:
+        self._doors = [HttpDoor(port) for port in ports]
+        self._at = first % len(ports)
+
+    def submit(self, order: Order) -> Told:
+        """To the router that answered last."""
+        told = self._doors[self._at].submit(order)
+        if told.kind is Unknown:
+            self._at = (self._at + 1) % len(self._doors)
+        return told
+
+    def close(self) -> None:
+        """Hang up."""
+        for door in self._doors:
+            door.close()
+
+
+@contextmanager
+def nurseries(folder: Path, count: int) -> Iterator[list[Nursery]]:
+    """One for each slot, with a log each."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Nursery(folder / f"nursery-{number}.log", "tests.chaos.served"))
+            for number in range(1, count + 1)
+        ]
