@@ -5,23 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from actors.hub import Listeners
 from actors.messages import Published
+from router.event_log import EventLog
+from router.messages.body import unpack_body
 from router.response import Response
 
 Callback = Callable[[str, dict[str, Any]], None]
 
 
 class EventHub:
-    """``router.hub``. Payloads are shown by ``explain``; the stream carries none, so nothing secret leaves here."""
+    """``router.hub``. Payloads of commands are shown by ``explain``; the stream carries none of theirs.
 
-    def __init__(self, listeners: Listeners) -> None:
+    What is published is meant to be read: its payload is in its event, as ``data``.
+    """
+
+    def __init__(self, listeners: Listeners, now: Callable[[], int]) -> None:
         self._listeners = listeners
+        self._now = now
+        self._log: EventLog | None = None
+
+    def log(self) -> EventLog:
+        """What happened lately, to be read with cursors; kept from the first call on."""
+        if self._log is None:
+            self._log = EventLog(_payload, self._now)
+            self._listeners.add(self._log.append)
+        return self._log
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Call ``callback(kind, payload)`` from now on; call the result to stop.
 
-        Kinds: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled``. The callback runs on
+        Kinds: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled`` of commands, and
+        ``published`` of events and notifications. The callback runs on
         the hub's thread and must be quick; one that raises is logged and goes on being called.
         """
         return self._listeners.add(lambda event: callback(event.kind, _payload(event)))
@@ -41,6 +58,8 @@ def _payload(event: Published) -> dict[str, Any]:
         "sequence": event.sequence,
         "detail": event.detail or None,
     }
+    if event.kind == "published":
+        payload["data"] = to_jsonable_python(unpack_body(envelope.body), bytes_mode="base64", inf_nan_mode="null")
     if event.answer is not None:
         payload["sequence"] = event.answer.sequence
         payload["response"] = Response.of(event.answer).model_dump(mode="json", by_alias=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -80,7 +81,7 @@ class Router:
         self.clock: Clock = clock or SystemClock()
         self.handlers = Handlers(catalog)
         self._listeners = Listeners()
-        self.hub = EventHub(self._listeners)
+        self.hub = EventHub(self._listeners, lambda: self.clock.now())  # noqa: PLW0108 - a restart makes another clock
         # Who subscribes before the start does so at the desk, which no new settings take away.
         self._desk = Desk(self._queue_rules)
         self._subscriptions = Subscriptions(self._desk, lambda: self.protocols.executor.workshop, self._decode)
@@ -264,8 +265,15 @@ class Router:
             envelope.due_at or self.clock.now(),
             envelope.expires_at,
         )
-        self.engine.announce("published", envelope)
-        return envelope.id, self.engine.publish([entry])
+        promise = self.engine.publish([entry])
+        promise.add_done_callback(lambda published: self._announce(published, envelope))
+        return envelope.id, promise
+
+    def _announce(self, published: Promise[list[bool]], envelope: Envelope) -> None:
+        # Told once it is stored, and once only: an id that the queue knew has been told.
+        with suppress(Exception):  # whoever published it is told why it was not
+            if published.get(timeout=0) == [True]:
+                self.engine.announce("published", envelope)
 
     def _publish_answer(self, envelope: Envelope, answer: Answer) -> None:
         # Equal ids are one entry, so an answer that is told again is published once.
