@@ -32,6 +32,6 @@ class Options:
     max_replays: int = 3  #: of one dead letter
     store_retry: int = 200  #: between tries while the store cannot write
     adapter_grace: int = 1_000  #: after a ticket's deadline, before the adapter stops waiting for its protocol
-    pool_threads: int = 2  #: threads that run guild actors
+    pool_threads: int = 1  #: threads that run guild actors; a second one gains nothing but switches of the interpreter
     sweep_every: int = 5_000  #: between sweeps of the store
     queues: Mapping[str, QueueOptions] = field(default_factory=dict)
