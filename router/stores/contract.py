@@ -1,5 +1,5 @@
 # ruff: noqa: S101, PT017, TRY301 - a suite that needs no test framework is made of plain asserts
-"""The conformance suite: what every backend of ``Store`` and ``Queues`` must do, in one text.
+"""The conformance suite: what every backend of ``Store``, ``Queues`` and ``Workers`` must do, in one text.
 
 ::
 
@@ -21,12 +21,13 @@ from router.stores.contract_accept import AcceptContract
 from router.stores.contract_base import NOW, Contract, accept, accepted, done, settle
 from router.stores.contract_queues import QueuesContract, entry, take
 from router.stores.contract_ways import WaysContract
+from router.stores.contract_workers import WorkersContract
 
 __all__ = ["BackendContract", "Contract", "everything"]
 
 
-class BackendContract(AcceptContract, WaysContract, QueuesContract):
-    """All of it, and what holds for both ports together."""
+class BackendContract(AcceptContract, WaysContract, QueuesContract, WorkersContract):
+    """All of it, and what holds for the ports together."""
 
     def test_it_says_what_acceptance_survives(self) -> None:
         assert self.opened().durability in ("process", "kernel", "disk")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from router.stores.memory_messages import MemoryMessages
-from router.stores.memory_queues import MemoryQueues
+from router.stores.memory_workers import MemoryWorkers
 from router.stores.retention import Retention
 
 MEMORY_RETENTION = Retention(audit_rows=20_000)
 """A settled envelope takes about 1.5 KiB of memory."""
 
 
-class MemoryStore(MemoryMessages, MemoryQueues):
-    """``Store`` and ``Queues`` on dictionaries.
+class MemoryStore(MemoryMessages, MemoryWorkers):
+    """``Store``, ``Queues`` and ``Workers`` on dictionaries.
 
     What settled within its operation's window is remembered beyond ``retention``, up to ``remembered`` envelopes.
     """
@@ -25,4 +25,5 @@ class MemoryStore(MemoryMessages, MemoryQueues):
 
     def sweep(self, now: int, limit: int) -> int:
         swept = MemoryMessages.sweep(self, now, limit)
-        return swept + self._sweep_failed(now, limit - swept)
+        swept += self._sweep_failed(now, limit - swept)
+        return swept + self._sweep_workers(now, limit - swept)

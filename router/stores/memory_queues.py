@@ -181,17 +181,7 @@ class MemoryQueues(Queues):
                 results.append(False)
                 continue
             if item.state == CLAIMED:
-                self._uncount(item)
-                self._queue_tally[item.queue].completed += 1
-                item.state = DONE
-                self._stamp(item, now)
-                done = self._drawer(item.queue).done
-                done[id_] = item
-                self._changed(item)
-                while len(done) > keep:
-                    gone = next(iter(done.values()))
-                    del done[gone.id], self._items[gone.id]
-                    self._gone(gone)
+                self._complete(item, now, keep)
             results.append(True)
         return results
 
@@ -329,6 +319,19 @@ class MemoryQueues(Queues):
         self._stamp(item, now)
         self._drawer(item.queue).failed[item.id] = item
         self._changed(item)
+
+    def _complete(self, item: Item, now: int, keep: int) -> None:
+        self._uncount(item)
+        self._queue_tally[item.queue].completed += 1
+        item.state = DONE
+        self._stamp(item, now)
+        done = self._drawer(item.queue).done
+        done[item.id] = item
+        self._changed(item)
+        while len(done) > keep:
+            gone = next(iter(done.values()))
+            del done[gone.id], self._items[gone.id]
+            self._gone(gone)
 
     def _stamp(self, item: Item, now: int) -> None:
         self._token += 1

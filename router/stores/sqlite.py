@@ -46,7 +46,7 @@ PATIENCE = 600_000
 
 
 class SqliteStore(SqliteQueues):
-    """``Store`` and ``Queues`` in one file.
+    """``Store``, ``Queues`` and ``Workers`` in one file.
 
     ``synchronous`` is ``FULL`` (what was accepted survives a power cut) or ``NORMAL`` (it survives the process, and a
     power cut may take the last of it). ``young`` settled rows are kept in memory at most, and those only while their
@@ -280,7 +280,8 @@ class SqliteStore(SqliteQueues):
             swept = self._retire(now, min(limit, ARCHIVE_SHARE), crowded=False)
             swept += self._archive.sweep(now, limit - swept, self._retention, len(self._endings))
             swept += self._sweep_dead(now, limit - swept)
-            return swept + self._sweep_failed(now, limit - swept)
+            swept += self._sweep_failed(now, limit - swept)
+            return swept + self._sweep_workers(now, limit - swept)
 
     def purge_dead(self, which: DeadFilter, limit: int) -> int:
         with self.together():

@@ -1,4 +1,4 @@
-"""The durable store's ``Queues`` port: the memory's, each call a durable step."""
+"""The durable store's ``Queues`` and ``Workers`` ports: the memory's, each call a durable step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from actors.ports import Claim, Entry, Nack
+from actors.workers import Execution, Finish, Undertake
 from router.stores.sqlite_shelf import Watched
 
 
@@ -53,3 +54,15 @@ class SqliteQueues(Watched):
     def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
         with self._step(now):
             return super().replay_failed(queue, ids, now)
+
+    def begin(self, undertakings: Sequence[Undertake], now: int) -> list[Execution | bool]:
+        with self._step(now):
+            return super().begin(undertakings, now)
+
+    def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:
+        with self._step(now):
+            return super().finish(finishes, now, keep)
+
+    def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
+        with self.together():
+            super().heard(asker, answers)

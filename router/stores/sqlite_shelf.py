@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from actors.ports import Accept, Note
+from actors.workers import Answered, Execution
 from router.stores.memory_messages import MemoryMessages
-from router.stores.memory_queues import CLAIMED, DELAYED, DONE, FAILED, WAITING, Item, MemoryQueues
+from router.stores.memory_queues import CLAIMED, DELAYED, DONE, FAILED, WAITING, Item
+from router.stores.memory_workers import MemoryWorkers, last_word
 from router.stores.retention import Retention
 from router.stores.row import Row
 from router.stores.sqlite_log import Log
@@ -34,11 +36,14 @@ SEQUENCE, DONE_COUNTS, QUEUE_COUNTS, PAUSED, OPPOSES = "sequence", "settled", "q
 """Facts, each by a name: the last number of a guild; totals of a queue; whether a named queue is paused; what a type
 opposes."""
 
+EXECUTION, ANSWER = "execution", "answer"
+"""More facts: an execution, by queue and envelope; an outcome, by asker, queue and entry. ``nil``: there is none."""
+
 ROW_COST = 500
 """Bytes a row takes in a record, without its frame, answer and trail; roughly."""
 
 
-class Watched(MemoryMessages, MemoryQueues):
+class Watched(MemoryMessages, MemoryWorkers):
     """Rows, items and facts in memory, with what changed since the last record."""
 
     def __init__(self, retention: Retention) -> None:
@@ -54,6 +59,7 @@ class Watched(MemoryMessages, MemoryQueues):
         self._pages.clear()
         self._pinned.clear()
         self._homes: dict[tuple[str, str], int] = {}
+        self._sizes: dict[tuple[str, str], int] = {}  # bytes of executions and outcomes in a record, roughly
         self._live_bytes = 0
         self._now = 0
         self._forget_changes()
@@ -178,6 +184,23 @@ class Watched(MemoryMessages, MemoryQueues):
         super().pause(queue, paused)
         self._facts[PAUSED, queue] = None
 
+    def _execution_changed(self, queue: str, id_: str) -> None:
+        self._remember(EXECUTION, f"{queue}\0{id_}", self._executions.get((queue, id_)))
+
+    def _answer_changed(self, asker: str, queue: str, entry: str) -> None:
+        name = f"{asker}\0{queue}\0{entry}"
+        self._remember(ANSWER, name, self._answers.get((asker, queue), {}).get(entry))
+
+    def _remember(self, kind: str, name: str, value: Execution | Answered | None) -> None:
+        self._facts[kind, name] = None
+        size = ROW_COST + (len(value.outcome) if value is not None else 0)
+        self._live_bytes += size - self._sizes.pop((kind, name), 0)
+        if value is None:
+            self._live_bytes -= size
+        else:
+            self._sizes[kind, name] = size
+            self._weight += size
+
     # ------------------------------------------------------------ writing down
 
     @property
@@ -218,6 +241,12 @@ class Watched(MemoryMessages, MemoryQueues):
             return name in self._paused
         if kind == OPPOSES:
             return True
+        if kind == EXECUTION:
+            queue, id_ = name.split("\0", 1)
+            return self._executions.get((queue, id_))
+        if kind == ANSWER:
+            asker, queue, entry = name.split("\0", 2)
+            return self._answers.get((asker, queue), {}).get(entry)
         counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
         return (counts.completed, counts.failed)
 
@@ -235,7 +264,8 @@ class Watched(MemoryMessages, MemoryQueues):
                 self._weight += len(item.frame) + ROW_COST
         for fact in full.facts:
             if self._homes.get(fact) == number:
-                if fact[0] == PAUSED and fact[1] not in self._paused:
+                value = self._fact(*fact)
+                if value is None or value is False:
                     del self._homes[fact]
                 else:
                     self._facts[fact] = None
@@ -248,6 +278,10 @@ class Watched(MemoryMessages, MemoryQueues):
         for (kind, name), (value, number) in images.facts.items():
             self._homes[kind, name] = number
             self._restore_fact(kind, name, value)
+        # Facts come in no order, and executions are kept by their last word.
+        self._executions = dict(sorted(self._executions.items(), key=lambda each: last_word(each[1])))
+        for asker, waiting in self._answers.items():
+            self._answers[asker] = dict(sorted(waiting.items(), key=lambda each: each[1].at))
         for row in sorted(images.rows.values(), key=lambda each: each.ordinal):
             self._rows[row.id] = row
             self._live_bytes += cost(row)
@@ -275,9 +309,23 @@ class Watched(MemoryMessages, MemoryQueues):
         elif kind == OPPOSES:
             who, whom = name.split("\0", 1)
             self.learn(who, (whom,))
+        elif kind == EXECUTION:
+            if value is not None:
+                queue, id_ = name.split("\0", 1)
+                self._restore_size(kind, name, value[-1])
+                self._executions[queue, id_] = Execution._make(value)
+        elif kind == ANSWER:
+            if value is not None:
+                asker, queue, entry = name.split("\0", 2)
+                self._restore_size(kind, name, value[-2])
+                self._answers.setdefault((asker, queue), {})[entry] = Answered._make(value)
         else:
             counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
             counts.completed, counts.failed = value
+
+    def _restore_size(self, kind: str, name: str, outcome: bytes) -> None:
+        size = self._sizes[kind, name] = ROW_COST + len(outcome)
+        self._live_bytes += size
 
     def _restore_live(self, row: Row) -> None:
         self._arrive(row)

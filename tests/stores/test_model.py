@@ -24,6 +24,7 @@ from actors.ports import (
     Replay,
     Settle,
 )
+from actors.workers import Finish, Undertake
 from router.stores import sqlite_log
 from router.stores.contract import everything
 from router.stores.memory import MemoryStore
@@ -186,6 +187,28 @@ class Twins(RuleBasedStateMachine):
     def remove(self, some):
         self.both(lambda store: store.remove(some))
 
+    @rule(entry=names, queue=queues, token=st.integers(1, 12), id_=st.sampled_from("ab"), over=st.integers(0, 12))
+    def begin(self, entry, queue, token, id_, over):
+        undertaking = Undertake(queue, entry, token, id_, 1, "w", (entry, over))
+        self.both(lambda store: store.begin([undertaking], self.now))
+
+    @rule(
+        entry=names,
+        queue=queues,
+        token=st.integers(1, 12),
+        id_=st.sampled_from("ab"),
+        remember=st.booleans(),
+        done=st.booleans(),
+        keep=small,
+    )
+    def finish(self, entry, queue, token, id_, remember, done, keep):
+        end = Finish(queue, entry, token, id_, b"o", "asker", remember, done)
+        self.both(lambda store: store.finish([end], self.now, keep))
+
+    @rule(entry=names, queue=queues)
+    def heard(self, entry, queue):
+        self.both(lambda store: store.heard("asker", [(queue, entry)]))
+
     @rule(queue=queues, paused=st.booleans())
     def pause(self, queue, paused):
         self.both(lambda store: store.pause(queue, paused))
@@ -214,6 +237,9 @@ class Twins(RuleBasedStateMachine):
         assert everything(self.sqlite) == everything(self.memory)
         for id_ in IDS:
             assert self.sqlite.get(id_) == self.memory.get(id_)
+        for queue in "qr":
+            assert self.sqlite.executions(queue, "ab") == self.memory.executions(queue, "ab")
+            assert sorted(self.sqlite.answers("asker", queue)) == sorted(self.memory.answers("asker", queue))
 
 
 TestTwins = Twins.TestCase

@@ -1,0 +1,135 @@
+"""What executes elsewhere: the port between a router that asks and workers in other processes.
+
+An **asker** (a router) puts an attempt into a named queue as an entry whose id begins with ``attempt/`` (see
+``actors.tickets``) and wants its outcome. A **worker** claims the entry, says that it begins, executes, and ends the
+claim together with the outcome. All of it lies in the store, so any of the two may die at any moment:
+
+- ``begin`` is written before the handler runs. Whoever gets the entry after the worker died sees that it was started
+  and by whom, and that nobody said how it ended: it may repeat it only if that does no harm.
+- ``finish`` is one atomic step: the entry leaves its queue, the **execution** (the dedupe record, by envelope id) says
+  what came of it, and the outcome lies ready for its asker. There is no moment at which one of them is true alone.
+- ``Queues.remove`` of an entry that nobody claimed is proof that it was not executed.
+
+Bytes, ids and milliseconds; ``now`` is an argument; ``StoreUnavailable`` and repeats are as in ``actors.ports``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
+
+EXECUTION_KEPT = 86_400_000
+"""Ms an execution is remembered after its last word: as long as a reliable command may live."""
+
+ANSWER_KEPT = 900_000
+"""Ms an outcome waits for its asker: as long as an ordinary command may live."""
+
+ANSWERS = 10_000
+"""Outcomes that wait for one asker in one queue, at most; the oldest go first, and their askers ask the executions."""
+
+
+class Undertake(NamedTuple):
+    """A worker is about to call the handler.
+
+    Rule, in this order, atomic with the write:
+
+    1. The entry is not claimed under ``token`` (any more): ``False``, nothing is written.
+    2. No execution of the envelope is known in this queue, or it is the one named by ``over``, or this very one
+       (a repeat): it is this one from now on, begun and not ended; ``True``.
+    3. Otherwise the ``Execution`` that is known; nothing is written.
+    """
+
+    queue: str
+    entry: str  #: the claimed entry's id
+    token: int  #: the claim's
+    id: str  #: the envelope's
+    attempt: int  #: the asker's number of the attempt
+    worker: str
+    over: tuple[str, int] = ("", 0)  #: (entry, token) of an execution that may be replaced
+
+
+class Execution(NamedTuple):
+    """What is known of the latest execution of an envelope."""
+
+    id: str
+    entry: str
+    token: int
+    attempt: int
+    worker: str
+    begun_at: int
+    ended_at: int  #: 0: nobody has said how it ended
+    outcome: bytes  #: encoded; empty until it has ended
+
+
+class Finish(NamedTuple):
+    """The end of a claim, with what came of it.
+
+    The execution, if it is the one begun by this entry and token, is ended with ``outcome``, or forgotten if it is not
+    to be remembered; also when the claim was lost meanwhile, for it is the truth. An execution that has ended, or is
+    another claim's, is left alone.
+
+    The claim, if it is still held under ``token``: the entry is done (or leaves without a trace), and the outcome lies
+    ready for ``asker``. If not, ``False``, and no outcome is filed. Said again of an entry that is done: ``True``, and
+    nothing changes; of one that left no trace: ``False``.
+    """
+
+    queue: str
+    entry: str
+    token: int
+    id: str
+    outcome: bytes
+    asker: str = ""  #: who wants to hear it; "": nobody
+    remember: bool = True  #: the execution stays known; ``False``: the envelope may be begun anew
+    done: bool = True  #: the entry stays among the done ones; ``False``: it leaves no trace
+
+
+class Answered(NamedTuple):
+    """An outcome that lies ready."""
+
+    queue: str
+    entry: str
+    id: str
+    outcome: bytes
+    at: int
+
+
+class Presence(NamedTuple):
+    """A worker that lives, as it describes itself."""
+
+    worker: str  #: made at random at each start, never used again
+    name: str  #: for people, such as ``host:pid``
+    queues: tuple[str, ...]  #: that it consumes
+    types: tuple[str, ...]  #: that it has handlers for
+    idempotent: tuple[str, ...]  #: those of them whose handlers were declared safe to execute twice
+    capacity: int  #: commands it executes at once
+    running: int = 0
+    seen: int = 0  #: its last sign of life; the store's business, ignored in ``report``
+    until: int = 0  #: it counts as alive until then; likewise
+
+
+class Workers(Protocol):
+    """Executions, outcomes for askers, and who lives. Not thread-safe, like ``Queues``, whose claims these are."""
+
+    def begin(self, undertakings: Sequence[Undertake], now: int) -> list[Execution | bool]:
+        """See ``Undertake``; each by itself."""
+
+    def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:
+        """See ``Finish``; the newest ``keep`` done entries of a queue stay to be seen."""
+
+    def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
+        """What is known of these envelopes; ``None``: no worker ever began it, or it is forgotten."""
+
+    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
+        """What lies ready for it in these queues, oldest first in each; it lies there until it was ``heard``."""
+
+    def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
+        """(queue, entry): these need not lie there any longer. Unknown ones are passed over."""
+
+    def report(self, presence: Presence, now: int, ttl: int) -> None:
+        """A sign of life, good for ``ttl`` ms; replaces what the worker said before."""
+
+    def retire(self, worker: str) -> None:
+        """It is gone; idempotent."""
+
+    def workers(self, now: int) -> list[Presence]:
+        """Those whose last sign of life is still good, by name and id."""
