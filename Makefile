@@ -4,6 +4,7 @@
 #   make run ARGS=--exit  the same, and ends after the conversation
 #   make test             every test; ARGS are pytest's, as in make test ARGS="-k settings"
 #   make check            lint, format, types, import contracts
+#   make matrix           every protocol under every fault, as a table; ARGS="--protocol direct"
 #   make bench            the numbers of docs; ARGS="--json"
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.installed-
 PACKAGE := setup.cfg pyproject.toml
 
-.PHONY: run test check format bench clean
+.PHONY: run test matrix check format bench clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)daemon
@@ -23,6 +24,9 @@ run: $(STAMP)daemon
 
 test: $(STAMP)test
 	$(BIN)/python -m pytest $(ARGS)
+
+matrix: $(STAMP)test
+	$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(STAMP)dev
 	$(BIN)/ruff check .
