@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from router.audit import AuditView
+from router.bodies import Body
 from router.http.access import TheRouter, problems
 from router.http.auth import Admin
 from router.http.body import StrictRoute
 from router.http.dead_letters import LATEST, guild_for
-from router.http.models import Body
 
 routes = APIRouter(prefix="/api/audit", tags=["audit"], route_class=StrictRoute)
 

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from actors.errors import EngineError
+from router.bodies import CommandBody
 from router.errors import RouterError
 from router.http.access import BODY, JobId, RequestId, TheRouter, TheSettings, problems
 from router.http.auth import Anyone, Caller
@@ -20,7 +21,6 @@ from router.http.models import (
     BatchBody,
     BatchItem,
     CancelBody,
-    CommandBody,
     CommandResponse,
     ProblemBody,
     StatusBody,

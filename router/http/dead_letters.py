@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from router.bodies import Body, Given
 from router.dead_letters import DeadLetterView
 from router.http.access import BODY, TheRouter, problems
 from router.http.auth import Admin, Caller, Operator
 from router.http.body import StrictRoute
-from router.http.models import Body, Given
 from router.http.problems import HttpProblem
 
 routes = APIRouter(prefix="/api/dead-letters", tags=["dead letters"], route_class=StrictRoute)

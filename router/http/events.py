@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from router.bodies import MessageBody
 from router.http.access import BODY, RequestId, TheRouter, problems
 from router.http.auth import Anyone
 from router.http.body import StrictRoute
-from router.http.models import EventAnswer, MessageBody
+from router.http.models import EventAnswer
 from router.http.sending import message_of, options_of
 
 routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRoute)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict
 
+from router.bodies import Body
 from router.http.access import TheRouter, problems
 from router.http.auth import ANYONE
 from router.http.body import StrictRoute
-from router.http.models import Body
 
 routes = APIRouter(tags=["health"], route_class=StrictRoute)
 _PATIENCE = 2.0  # seconds a probe waits for the store; a load balancer's own limit is usually above

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from router.bodies import Body, CommandBody, Given, IdText, Ms, Priority
 from router.http.access import BODY, QueueName, RequestId, TheRouter, problems
 from router.http.auth import ANYONE, Anyone, Caller, Operator
 from router.http.body import StrictRoute
 from router.http.events import publish
-from router.http.models import AcceptedBody, Answered, Body, CommandBody, EventAnswer, Given, IdText, Ms, Priority
+from router.http.models import AcceptedBody, Answered, EventAnswer
 from router.http.problems import HttpProblem
 from router.http.sending import message_of, options_of
 from router.http.views import accepted_body

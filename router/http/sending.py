@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from fastapi import Request
 
+from router.bodies import CommandBody, MessageBody
 from router.http.auth import Caller
-from router.http.models import CommandBody, MessageBody
 from router.http.problems import HttpProblem
 from router.messages.base import Message
 from router.router import Router
