@@ -6,10 +6,11 @@ import logging
 
 from actors.messages import Check, Start, Verified
 from actors.outcome import Fault, Outcome, Verdict
-from actors.policy.breaker import Breaker, Open
+from actors.policy.breaker import Open
 from actors.ports import ExecutionProtocol, Ticket
 from actors.runtime.actor import Actor
 from actors.tables.blame import Blame
+from actors.tables.breakers import Breakers
 from actors.tables.flights import Flight, Flights
 from actors.tables.guilds import Guilds
 from actors.tables.landing import Landing
@@ -50,7 +51,7 @@ class Adapter(Actor):
         self,
         protocol: ExecutionProtocol,
         *,
-        breaker: Breaker,
+        breakers: Breakers,
         flights: Flights,
         landing: Landing,
         guilds: Guilds,
@@ -59,7 +60,7 @@ class Adapter(Actor):
     ) -> None:
         super().__init__()
         self._protocol = protocol
-        self._breaker = breaker
+        self._breakers = breakers
         self._flights = flights
         self._landing = landing
         self._guilds = guilds
@@ -106,14 +107,16 @@ class Adapter(Actor):
         self._in_hand = ticket.envelope.id
         flight.taken = True
         now = self.clock.now()
-        permit = self._breaker.permit(now)
+        breaker = self._breakers.of(self._protocol.name, ticket.envelope)
+        permit = breaker.permit(now)
         if isinstance(permit, Open):
-            fault = Fault("breaker_open", f"{self._protocol.name} is resting", True, permit.remaining)
+            # Its guild saw it closed, or its break over. This costs no attempt.
+            fault = Fault("breaker_open", f"{breaker.name} is resting", True, permit.remaining)
             self._landing.land(flight, Outcome(Verdict.DEFERRED, fault=fault, retry_after=permit.remaining), now)
         else:
             flight.permit = permit
             flight.handed = True
-            done = self._landing.pilot(flight, permit, self._breaker, self.clock.now)
+            done = self._landing.pilot(flight, permit, breaker, self.clock.now)
             try:
                 self._protocol.start(ticket, done)
             except Exception as error:
@@ -155,9 +158,8 @@ class Adapter(Actor):
 
     def _end(self, flight: Flight, outcome: Outcome, now: int) -> None:
         """In the protocol's stead, which will not say."""
-        if flight.permit is not None:
-            self._breaker.fail(flight.permit, now)
-        self._landing.land(flight, outcome, now)
+        breaker = self._breakers.of(self._protocol.name, flight.ticket.envelope)
+        self._landing.overdue(flight, breaker, outcome, now)
 
 
 class _Watch:

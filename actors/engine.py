@@ -29,10 +29,10 @@ from actors.messages import (
 from actors.options import Options
 from actors.orders import Orders
 from actors.outcome import Answer, Fault, Outcome, Verdict
-from actors.policy.breaker import Breaker, BreakerSettings
+from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
-from actors.ports import Backend, Entry, ExecutionProtocol
+from actors.ports import Backend, Entry, ExecutionProtocol, LoadMeter, Probe
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault, StartError
 from actors.runtime.pooled import PoolDispatcher
@@ -41,9 +41,11 @@ from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.testing import Stepper
+from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.load import Load
 from actors.tree import GUILD, Tables, engine_tree
 
 T = TypeVar("T")
@@ -69,7 +71,9 @@ class Engine(Orders):
         clock: Clock | None = None,
         stepper: Stepper | None = None,
         random: Random | None = None,
-        breakers: BreakerSettings | None = None,
+        breakers: Breakers | BreakerSettings | None = None,
+        probes: Sequence[Probe] = (),
+        meters: Sequence[LoadMeter] = (),
         desk: Desk | None = None,
         listeners: Listeners | None = None,
         reply: Callable[[Envelope, Answer], None] | None = None,
@@ -80,12 +84,15 @@ class Engine(Orders):
         self.store = store
         self.facts = facts
         self.protocols = {protocol.name: protocol for protocol in protocols}
-        self.breakers = {name: Breaker(name, breakers or BreakerSettings()) for name in self.protocols}
+        self.breakers = breakers if isinstance(breakers, Breakers) else Breakers(breakers)
+        self.breakers.serve(self.protocols.values())
         guilds = Guilds()
         self.tables = Tables(
             Gate(self.options, lambda guild: guilds.wake(guild, Wake())),
             guilds,
             Sequences(gap_timeout=self.options.sequence_gap),
+            self.breakers,
+            Load(self.options.lag_limit),
         )
         if desk is not None:
             self.tables.desk = desk
@@ -110,7 +117,8 @@ class Engine(Orders):
             self.runtime,
             store=store,
             protocols=self.protocols,
-            breakers=self.breakers,
+            probes=probes,
+            meters=meters,
             facts=facts,
             options=self.options,
             tables=self.tables,

@@ -258,9 +258,19 @@ class GuildActor(Actor):
                 if not route:
                     self._park(place, "no_executor", now)
                     continue
+                awake = tools.breakers.awake(route, envelope, now)
+                if not awake:
+                    tools.gate.rest(self._guild, tools.breakers.names(route, envelope))
+                    awake = tools.breakers.awake(route, envelope, now)  # likewise
+                if not awake:
+                    self._park(place, "breaker_open", now)
+                    continue
                 turn, at = tools.gate.enter(self._guild, envelope.subject, envelope.queue, now)
                 if turn is Turn.GO:
-                    lanes.start(place, route[0], now)
+                    if awake[0] != route[0]:
+                        place.events.append((now, "diverted", f"{route[0]} to {awake[0]}, its breaker is open"))
+                        tools.breakers.divert(route[0], awake[0])
+                    lanes.start(place, awake[0], now)
                     self._outbox.begin(place, now)
                     started += 1
                 elif turn is Turn.FULL:
@@ -341,7 +351,8 @@ class GuildActor(Actor):
         facts = self._tools.facts(envelope.type)
         protocol = self._tools.protocols.get(place.protocol)
         safe = facts.idempotent or (protocol is not None and protocol.idempotent(envelope))
-        route = self._route(place)
+        # One that rests is no way to go on: it would only say when to come back.
+        route = self._tools.breakers.awake(self._route(place), envelope, self.clock.now())
         return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, place.failures)
 
     def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:

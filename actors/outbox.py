@@ -17,6 +17,7 @@ from actors.policy.lanes import Place
 from actors.ports import Begin, Bury, Defer, ExecutionProtocol, Settle, Ticket, Write
 from actors.runtime.ref import Ref
 from actors.tables.blame import Blame
+from actors.tables.breakers import Breakers
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
@@ -36,6 +37,7 @@ class GuildTools:
     publish: Callable[[list[Published]], None]
     listening: Callable[[], bool]
     gate: Gate
+    breakers: Breakers
     guilds: Guilds
     flights: Flights
     blame: Blame

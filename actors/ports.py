@@ -454,3 +454,30 @@ class ExecutionProtocol(Protocol):
 
     def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
         """Ask whether it happened: ``True``, ``False``, or ``None`` when nobody can tell."""
+
+
+class Sign(NamedTuple):
+    """What a look at a service found."""
+
+    well: bool
+    detail: str = ""  #: what is wrong with it, or what it said of itself; fit to be shown
+    counts: bool = True  #: False: there is nothing to look at (no bot ever came, no upstream is set up)
+
+
+class Probe(Protocol):
+    """A look at one service the router depends on, made from time to time whether or not anybody uses it."""
+
+    service: str  #: the name of its breaker where it has one (``websocket``, ``rest:api``), else a name of its own
+    interval: int  #: ms between two looks; 0: the health monitor's own
+
+    def probe(self, done: Callable[[Sign], None]) -> None:
+        """Look; ``done`` is called once, from any thread. Quick, and never blocks. What it raises is a bad sign."""
+
+
+class LoadMeter(Protocol):
+    """One thing that this process can run out of, besides room for commands."""
+
+    name: str  #: for people: ``memory``, ``event loop``
+
+    def read(self) -> float:
+        """The share that is used, 1.0 being all of it; 0 when there is no bound. Called about once a second."""

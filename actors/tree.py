@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -10,6 +10,7 @@ from actors.adapter import Adapter
 from actors.deduplicator import Deduplicator
 from actors.envelope import Envelope
 from actors.guild import GuildActor
+from actors.health import HealthMonitor
 from actors.hub import Hub, Listeners
 from actors.intake import Intake
 from actors.journal import Held, Journal
@@ -17,11 +18,10 @@ from actors.messages import Published, Submission
 from actors.options import Options
 from actors.outbox import GuildTools
 from actors.outcome import Answer
-from actors.policy.breaker import Breaker
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
-from actors.ports import Backend, ExecutionProtocol
+from actors.ports import Backend, ExecutionProtocol, LoadMeter, Probe
 from actors.queues import NamedQueues
 from actors.recovery import Recovery
 from actors.retry import RetryScheduler
@@ -31,12 +31,15 @@ from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.tables.backlog import Backlog
 from actors.tables.blame import Blame
+from actors.tables.breakers import Breakers
 from actors.tables.counters import Counters
 from actors.tables.deliveries import Desk
 from actors.tables.flights import Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
 from actors.tables.landing import Landing
+from actors.tables.load import Load
+from actors.tables.services import Services
 from actors.tables.waiters import Waiters
 
 GUILD = "guild:"
@@ -50,6 +53,9 @@ class Tables:
     gate: Gate
     guilds: Guilds
     sequences: Sequences[Submission]
+    breakers: Breakers
+    load: Load
+    services: Services = field(default_factory=Services)
     flights: Flights = field(default_factory=Flights)
     blame: Blame = field(default_factory=Blame)
     waiters: Waiters = field(default_factory=Waiters)
@@ -62,7 +68,7 @@ class Tables:
     @property
     def landing(self) -> Landing:
         """Where outcomes come in."""
-        return Landing(self.flights, self.gate, self.guilds)
+        return Landing(self.flights, self.gate, self.guilds, self.services)
 
 
 def engine_tree(
@@ -70,7 +76,8 @@ def engine_tree(
     *,
     store: Backend,
     protocols: Mapping[str, ExecutionProtocol],
-    breakers: Mapping[str, Breaker],
+    probes: Sequence[Probe],
+    meters: Sequence[LoadMeter],
     facts: Callable[[str], Facts],
     options: Options,
     tables: Tables,
@@ -118,6 +125,7 @@ def engine_tree(
         publish=publish,
         listening=lambda: bool(tables.listeners),
         gate=tables.gate,
+        breakers=tables.breakers,
         guilds=tables.guilds,
         flights=tables.flights,
         blame=tables.blame,
@@ -128,7 +136,7 @@ def engine_tree(
     def adapter(name: str) -> Callable[[], Adapter]:
         return lambda: Adapter(
             protocols[name],
-            breaker=breakers[name],
+            breakers=tables.breakers,
             flights=tables.flights,
             landing=tables.landing,
             guilds=tables.guilds,
@@ -154,6 +162,31 @@ def engine_tree(
             ),
             # Nothing is built on the events, so their actor's crash is nobody else's.
             SupervisorSpec("events", [ChildSpec("hub", lambda: Hub(tables.listeners))], intensity=10, period=10.0),
+            # Nor on its reports; what it looks after outlives it. Above the adapters, so that they find the breakers
+            # as they were.
+            SupervisorSpec(
+                "watch",
+                [
+                    ChildSpec(
+                        "health",
+                        lambda: HealthMonitor(
+                            probes=probes,
+                            meters=meters,
+                            breakers=tables.breakers,
+                            services=tables.services,
+                            load=tables.load,
+                            gate=tables.gate,
+                            journal=journal,
+                            publish=publish,
+                            listening=lambda: bool(tables.listeners),
+                            interval=options.probe_every,
+                        ),
+                        dispatcher="pool",
+                    )
+                ],
+                intensity=10,
+                period=10.0,
+            ),
             ChildSpec(
                 "scheduler",
                 lambda: RetryScheduler(

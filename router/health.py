@@ -43,8 +43,8 @@ class Health:
         tables, options = engine.tables, engine.options
         overloaded = tables.backlog.total >= options.max_backlog * OVERLOADED
         protocols = {name: _absent() for name in ("redis", "discord", "websocket", "queue", "direct")}
-        for name, breaker in engine.breakers.items():
-            state = breaker.condition
+        for breaker in engine.breakers.snapshots():
+            name, state = breaker.name, breaker.condition
             protocols[name] = {"healthy": state != "open", "configured": True, "breaker": state}
         store = {
             "healthy": store_error is None,

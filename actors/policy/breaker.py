@@ -82,6 +82,10 @@ class Breaker:
         """What it is; an open one whose time is over is open until somebody asks."""
         return self._state.condition
 
+    def rest(self, now: int) -> int:
+        """In how many ms a call may be asked for; 0: now. Asks for none, counts nothing, and never waits for a lock."""
+        return self._state.rest(now)
+
     def permit(self, now: int) -> Permit | Open:
         """Ask for one call."""
         with self._lock:

@@ -95,6 +95,10 @@ class State:
         """One call is asked for."""
         return Open(CAREFUL)
 
+    def rest(self, now: int) -> int:  # noqa: ARG002 - others look at it
+        """In how many ms a call may be asked for; 0: now. Looks, and changes nothing."""
+        return 0
+
     def succeeded(self, breaker: Circuit, now: int) -> None:
         """One came to a good end."""
 
@@ -170,6 +174,9 @@ class Broken(State):
         breaker.transition(probing, now, "timeout")
         return probing.permit(breaker, now)
 
+    def rest(self, now: int) -> int:
+        return max(0, min(self.timeout, self.until - now))
+
 
 class HalfOpen(State):
     """A few calls go through, and their ends decide."""
@@ -192,6 +199,9 @@ class HalfOpen(State):
         self._free -= 1
         self._lapse = now + self.timeout
         return breaker.grant()
+
+    def rest(self, now: int) -> int:
+        return 0 if self._free else max(0, self._lapse - now)
 
     def succeeded(self, breaker: Circuit, now: int) -> None:
         self._well += 1
@@ -217,3 +227,6 @@ class Forced(State):
 
     def permit(self, breaker: Circuit, now: int) -> Permit | Open:  # noqa: ARG002 - as the other states
         return Open(self._advice)
+
+    def rest(self, now: int) -> int:  # noqa: ARG002 - as the other states
+        return self._advice

@@ -5,7 +5,7 @@ All levels admit a start or none does. Whoever is turned away for want of a slot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from threading import Lock
 from typing import NamedTuple
@@ -36,9 +36,11 @@ FULL = Answer(Turn.FULL)
 QUEUE_FULL = Answer(Turn.QUEUE_FULL)
 PAUSED = Answer(Turn.PAUSED)
 
-# Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name), for executors, for a resume.
+# Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name), for executors, for a resume,
+# for a breaker ("breaker:" and its name).
 ROUTER = "router"
 QUEUE = "queue:"
+BREAKER = "breaker:"
 EXECUTORS = "executors"
 RESUMED = "resumed"
 
@@ -128,11 +130,37 @@ class Gate:
             self._line_up(EXECUTORS, guild)
 
     def executors_changed(self) -> None:
-        """A handler, a bot or a worker came: whoever waits for one tries again."""
+        """A handler, a bot or a worker came: whoever waits for one, or for a breaker, tries again."""
         with self._lock:
-            woken = self._waiting.pop(EXECUTORS, {})
+            lists = [name for name in self._waiting if name == EXECUTORS or name.startswith(BREAKER)]
+            woken = {guild: None for name in lists for guild in self._waiting.pop(name)}
         for guild in woken:
             self._wake(guild)
+
+    def rest(self, guild: str, breakers: Iterable[str]) -> None:
+        """The guild waits until one of these lets it ask. Look at them once more after this: one may just have."""
+        with self._lock:
+            for name in breakers:
+                self._line_up(BREAKER + name, guild)
+
+    def breaker_closed(self, name: str) -> None:
+        """Whoever waits for it tries again."""
+        with self._lock:
+            woken = self._waiting.pop(BREAKER + name, {})
+        for guild in woken:
+            self._wake(guild)
+
+    def breaker_over(self, name: str) -> None:
+        """Its break is over: the guild that waits longest tries, the others wait for what comes of it."""
+        with self._lock:
+            guilds = self._waiting.get(BREAKER + name)
+            if not guilds:
+                return
+            guild = next(iter(guilds))
+            del guilds[guild]
+            if not guilds:
+                del self._waiting[BREAKER + name]
+        self._wake(guild)
 
     def set_paused(self, names: frozenset[str]) -> None:
         """The store says that these queues and lanes are paused; what waited for a resumed one tries again."""
@@ -184,7 +212,7 @@ class Gate:
         return woken
 
     def _is_free(self, name: str) -> bool:
-        if self.running >= self._max or name in (EXECUTORS, RESUMED):
+        if self.running >= self._max or name in (EXECUTORS, RESUMED) or name.startswith(BREAKER):
             return False
         if name == ROUTER:
             return True

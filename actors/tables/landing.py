@@ -12,6 +12,7 @@ from actors.runtime.errors import RuntimeFault
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.services import Services
 
 logger = logging.getLogger("guild_router.adapter")
 
@@ -19,10 +20,11 @@ logger = logging.getLogger("guild_router.adapter")
 class Landing:
     """Where outcomes come in."""
 
-    def __init__(self, flights: Flights, gate: Gate, guilds: Guilds) -> None:
+    def __init__(self, flights: Flights, gate: Gate, guilds: Guilds, services: Services) -> None:
         self._flights = flights
         self._gate = gate
         self._guilds = guilds
+        self._services = services
 
     def land(self, flight: Flight, outcome: Outcome, now: int) -> bool:
         """Tell the flight's guild what it came to and free its slot; ``False``: it had landed before."""
@@ -41,18 +43,30 @@ class Landing:
     def pilot(
         self, flight: Flight, permit: Permit, breaker: Breaker, now: Callable[[], int]
     ) -> Callable[[Outcome], None]:
-        """The callback of one attempt: its outcome counts at the breaker, then lands."""
+        """The callback of one attempt: its outcome counts at the breaker and for the service, then lands."""
 
         def done(outcome: Outcome) -> None:
             at = now()
+            ms = at - flight.started
             match outcome.verdict:
                 case Verdict.APPLIED:
-                    breaker.succeed(permit, at, at - flight.started)
+                    breaker.succeed(permit, at, ms)
+                    self._services.called(breaker.name, at, ms, well=True)
                 case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
                     breaker.fail(permit, at)
+                    self._services.called(breaker.name, at, ms, well=False)
                 case _:
                     # An executor that ran and failed, refused or deferred is not the protocol's fault.
                     breaker.release(permit, at)
+                    if outcome.executed:
+                        self._services.called(breaker.name, at, ms, well=True)
             self.land(flight, outcome, at)
 
         return done
+
+    def overdue(self, flight: Flight, breaker: Breaker, outcome: Outcome, now: int) -> None:
+        """Lands in the stead of a protocol that will not say; at its breaker that is a failure."""
+        if flight.permit is not None:
+            breaker.fail(flight.permit, now)
+            self._services.called(breaker.name, now, now - flight.started, well=False)
+        self.land(flight, outcome, now)
