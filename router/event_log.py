@@ -131,6 +131,12 @@ class Reader:
                 return self._take()
         return taken
 
+    @property
+    def position(self) -> str:
+        """The newest cursor up to which it has everything that it wants; "" while something waits for it."""
+        with self._log.lock:
+            return "" if self._waiting or self._missed else self._log.cursor
+
     def close(self) -> None:
         """Read no more; idempotent."""
         self.closed = True

@@ -9,7 +9,7 @@ from pydantic_core import to_jsonable_python
 
 from actors.hub import Listeners
 from actors.messages import Published
-from router.event_log import EventLog
+from router.event_log import CAPACITY, EventLog
 from router.messages.body import unpack_body
 from router.response import Response
 
@@ -27,10 +27,10 @@ class EventHub:
         self._now = now
         self._log: EventLog | None = None
 
-    def log(self) -> EventLog:
-        """What happened lately, to be read with cursors; kept from the first call on."""
+    def log(self, capacity: int = CAPACITY) -> EventLog:
+        """What happened lately, to be read with cursors; kept from the first call on, with its ``capacity``."""
         if self._log is None:
-            self._log = EventLog(_payload, self._now)
+            self._log = EventLog(_payload, self._now, capacity=capacity)
             self._listeners.add(self._log.append)
         return self._log
 

@@ -32,6 +32,7 @@ from router.messages.queues import QUEUES
 from router.settings_errors import SettingsError, from_validation
 from router.settings_queues import bounds_of, rules_of
 from router.settings_sources import OURS, read_environment, read_file
+from router.settings_streams import StreamSettings
 from router.settings_tables import Count, Ms, QueueSettings, TypeSettings, over_facts
 from router.settings_values import (
     STORE_SCHEMES,
@@ -79,7 +80,7 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class Settings(BaseModel):
+class Settings(StreamSettings, BaseModel):
     """Everything that can be set. From Python nothing but the arguments counts; ``Settings.load`` reads the rest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from actors.errors import EngineError
 from router.errors import RouterError
-from router.http import admin, audit, commands, dead_letters, events, health, queues
+from router.http import admin, audit, commands, dead_letters, events, health, queues, stream
 from router.http.docs import add_docs
 from router.http.door import Door
 from router.http.openapi import describe
@@ -18,7 +18,7 @@ from router.http.problems import problem_of
 from router.router import Router
 from router.settings import Settings
 
-MODULES = (commands, events, health, queues, dead_letters, admin, audit)
+MODULES = (commands, events, stream, health, queues, dead_letters, admin, audit)
 ABOUT = """A command router for bots in many guilds: once, in order, over whichever protocol is open.
 
 Ids are strings, times are milliseconds since the epoch, keys are camelCase (snake_case is accepted).
@@ -40,6 +40,7 @@ def create_app(router: Router, settings: Settings | None = None) -> FastAPI:
     app.state.router = router
     app.state.settings = settings
     app.state.draining = False
+    router.hub.log(settings.event_log_size)  # from the start: a reader that comes back finds what it missed
     app.add_middleware(Door, settings=settings)
     for kind in (HTTPException, RequestValidationError, EngineError, RouterError):
         app.add_exception_handler(kind, _answer)

@@ -96,13 +96,17 @@ class Daemon:
         try:
             await asyncio.to_thread(self.router.stop, self.settings.drain)
         finally:
-            self._server.should_exit = True
+            self._leave()
+
+    def _leave(self) -> None:
+        self.router.hub.log().close()  # after the last answer, so that a stream tells of it
+        self._server.should_exit = True
 
     def _fail(self, reason: Any) -> None:
         self.cause = str(reason)
         log.critical("the router gave up: %s", self.cause)
         self.app.state.draining = True
-        self._server.should_exit = True
+        self._leave()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,12 +12,14 @@ from typing import Any, Final
 import h11
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from router.http.problems import MEDIA_TYPE, HttpProblem
 from router.settings import Settings
 
 KEEP_ALIVE: Final = 5  # seconds an idle connection is kept after an answer
+RETRY: Final = 1_000  # ms; when a connection may be free again
 GRACE: Final = 5  # seconds for answers that are being written when the server closes
 
 
@@ -25,11 +27,29 @@ class BoundedHttp(H11Protocol):
     """A connection that must show a whole request head in time; half-open and dripping ones are closed."""
 
     head_timeout: float = 10.0
+    write_timeout: float = 10.0
+    most: int = 1_000
     _head_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
+        if len(self.connections) > 2 * self.most:
+            transport.abort()  # there are so many that even saying no is too much
+        elif len(self.connections) > self.most:
+            self.app = full
         self._expect_head()
+
+    def pause_writing(self) -> None:
+        # The peer takes nothing, and what it should take is more than the buffer's high-water mark (64 KiB).
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self.write_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -42,6 +62,8 @@ class BoundedHttp(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_head()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -67,6 +89,14 @@ class BoundedHttp(H11Protocol):
             self.transport.close()
 
 
+async def full(scope: Scope, receive: Receive, send: Send) -> None:
+    """What answers on a connection beyond the last one allowed."""
+    text = "All connections are in use."
+    headers = {"Connection": "close"}
+    problem = HttpProblem(503, "too_many_connections", text, retry_after=RETRY, headers=headers, retryable=True)
+    await problem.response()(scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """A server that leaves the signals of the process to whoever runs it."""
 
@@ -78,7 +108,12 @@ class Server(uvicorn.Server):
 
 def make_server(app: FastAPI, settings: Settings) -> Server:
     """A server for an application, with the bounds of the settings."""
-    protocol = type("Http", (BoundedHttp,), {"head_timeout": settings.header_timeout})
+    bounds = {
+        "head_timeout": settings.header_timeout,
+        "write_timeout": settings.write_timeout,
+        "most": settings.max_connections,
+    }
+    protocol = type("Http", (BoundedHttp,), bounds)
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -88,7 +123,6 @@ def make_server(app: FastAPI, settings: Settings) -> Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=settings.max_connections,
         backlog=1_024,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,

@@ -107,7 +107,9 @@ def test_more_connections_than_allowed_get_503() -> None:
         held = [connect(served) for _ in range(4)]
         try:
             held[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            assert b" 503 " in read_all(held[-1]).split(b"\r\n")[0]
+            received = read_all(held[-1])
+            assert problem(received) == (503, "too_many_connections")
+            assert b"\r\nRetry-After: 1\r\n" in received.title()
         finally:
             for connection in held:
                 connection.close()
