@@ -9,6 +9,7 @@ from actors.envelope import Envelope
 from actors.ports import ExecutionProtocol
 from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
+from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
@@ -26,6 +27,7 @@ class Protocols:
         handlers: Handlers,
         *,
         clock: Clock,
+        breakers: Breakers,
         desk: Desk,
         decode: Callable[[Envelope], Any],
         named_queues: Callable[[], Ref],
@@ -34,10 +36,38 @@ class Protocols:
             handlers, clock, workers=settings.workers, timeout_ms=settings.direct_execution_timeout, decode=decode
         )
         self.direct = DirectProtocol(handlers, clock=clock, executor=self.executor)
+        self.rest = _rest(settings, clock, breakers)
         self.queue = QueueProtocol(
             named_queues, desk, self.executor, clock=clock, concurrency=settings.queue_concurrency
         )
 
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides."""
-        return [self.direct, self.queue]
+        found: list[ExecutionProtocol] = [self.direct, self.queue]
+        return found if self.rest is None else [*found, self.rest]
+
+
+def _rest(settings: Settings, clock: Clock, breakers: Breakers) -> ExecutionProtocol | None:
+    """Only where there is somebody to send to: it takes a thread, and aiohttp."""
+    if not settings.upstreams:
+        return None
+    from router.protocols.rest.protocol import RestProtocol
+    from router.protocols.rest.upstream import Upstream
+
+    targets = [
+        Upstream(
+            name,
+            its.url,
+            clock=clock,
+            weight=its.weight,
+            capacity=its.concurrency,
+            guilds=its.guilds,
+            types=its.types,
+            secret=(its.secret or settings.rest_secret).get_secret_value(),
+            records=its.records,
+        )
+        for name, its in settings.upstreams.items()
+    ]
+    return RestProtocol(
+        targets, clock=clock, breakers=breakers.get, wait_ms=settings.rest_timeout, balance=settings.rest_balance
+    )

@@ -26,6 +26,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "queue:performance": ("guild_router.performance",),
     "queue:events": ("guild_router.hub",),
     "websocket:protocol": ("router.protocols.websocket",),
+    "rest:protocol": ("router.protocols.rest",),
     "circuit-breaker:breaker": ("guild_router.breaker",),
     "circuit-breaker:adapter": ("guild_router.adapter",),
     "http:door": ("router.http",),

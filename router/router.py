@@ -28,6 +28,7 @@ from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
 from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
+from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from router.assembly import Protocols
 from router.audit import Audit
@@ -100,10 +101,12 @@ class Router:
         self._facts: dict[str, Facts] = {}
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store, Retention(**settings.store_options()))
+        breakers = Breakers(settings.breakers())
         self.protocols = Protocols(
             settings,
             self.handlers,
             clock=self.clock,
+            breakers=breakers,
             desk=self._desk,
             decode=self._decode,
             named_queues=lambda: self.engine.runtime.ref("queues"),
@@ -115,7 +118,7 @@ class Router:
             options=settings.options(),
             clock=self.clock,
             stepper=self._stepper,
-            breakers=settings.breakers(),
+            breakers=breakers,
             desk=self._desk,
             listeners=self._listeners,
             reply=self._publish_answer,

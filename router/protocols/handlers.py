@@ -26,7 +26,7 @@ Function: TypeAlias = Callable[[Any, Context], Any]
 Verify: TypeAlias = Callable[[Any, Context], "bool | Awaitable[bool | None] | None"]
 F = TypeVar("F", bound=Callable[..., Any])
 
-PROTOCOLS = frozenset({"direct", "queue"})  # those that execute handlers of this process
+PROTOCOLS = frozenset({"direct", "queue", "rest"})  # those that execute handlers of this process
 
 
 class Handler:
@@ -127,8 +127,9 @@ class Handlers:
     ) -> Callable[[F], F]:
         """Decorate the function that executes a type: ``fn(command, ctx)``, sync or async.
 
-        ``timeout`` in seconds; ``protocols``: only over these (``direct``, ``queue``); ``idempotent``: executing twice
-        does no harm (``None``: as the catalog says); ``verify``: asked whether it happened when nobody knows.
+        ``timeout`` in seconds; ``protocols``: only over these (``direct``, ``queue``, ``rest``); ``idempotent``:
+        executing twice does no harm (``None``: as the catalog says); ``verify``: asked whether it happened when nobody
+        knows.
         Raises ``BadHandler`` and ``UnknownType``.
         """
         mark = Mark(message, timeout, protocols, idempotent, verify)

@@ -8,12 +8,18 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from router.settings import Settings
+from router.settings_rest import UpstreamSettings
 from router.settings_sources import FOREIGN
 from router.settings_tables import QueueSettings, TypeSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- made from the code: begin -->\n", "<!-- made from the code: end -->\n"
-TABLES = {"queues", "types"}
+TABLES = {"queues", "types", "upstreams"}
+SECTIONS = {
+    '`[queues."bot:moderation"]`': QueueSettings,
+    "`[types.BAN_USER]`": TypeSettings,
+    "`[upstreams.main]`": UpstreamSettings,
+}
 
 
 def render() -> str:
@@ -23,7 +29,7 @@ def render() -> str:
         bare = name.upper() in FOREIGN
         variable = "TOML only" if name in TABLES else f"`{name.upper()}`" if bare else f"`ROUTER_{name.upper()}`"
         lines.append(f"| `{name}` | {variable} | {default_of(field)} | {field.description} |")
-    for title, table in (('`[queues."bot:moderation"]`', QueueSettings), ("`[types.BAN_USER]`", TypeSettings)):
+    for title, table in SECTIONS.items():
         lines += ["", f"## {title}", "", "| key | |", "|---|---|", *rows(table)]
     return "\n".join(lines) + "\n"
 
@@ -44,7 +50,7 @@ def test_the_page_is_what_the_code_knows() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    for model in (Settings, QueueSettings, TypeSettings):
+    for model in (Settings, *SECTIONS.values()):
         for name, field in model.model_fields.items():
             assert field.description, name
 

@@ -1,0 +1,205 @@
+"""The ``rest`` protocol: a command is one HTTP request to one of several targets.
+
+Which target: those that serve the command's type and guild, in the order of ``balancing``; one that rests or has its
+hands full is passed over. Whoever proves that nothing left (refused, no address) is followed by the next one at once:
+that costs nothing, since nothing was executed. Every other answer is the attempt's.
+
+Each target has a breaker of its own, named ``rest:NAME``. An answer in doubt counts there and not against the protocol
+as a whole, so that one sick bot does not keep commands from the healthy ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from actors.envelope import Envelope
+from actors.outcome import Outcome, Verdict
+from actors.policy.balancing import Balance, Balancer, Candidate
+from actors.policy.breaker import Breaker, Open, Permit
+from actors.ports import Done, Ticket
+from actors.runtime.clock import Clock
+from router.protocols import results
+from router.protocols.executor import tell
+from router.protocols.rest.calls import Call, Calls
+from router.protocols.rest.net import Net
+from router.protocols.rest.target import Target
+
+FULL = 100  # ms; advice to come back
+STOPPED = 1_000  # ms
+
+
+class RestProtocol:
+    """``targets``: in the order of preference of equal ones; ``breakers``: of a target, by ``rest:NAME``."""
+
+    name = "rest"
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        clock: Clock,
+        breakers: Callable[[str], Breaker],
+        wait_ms: int = 15_000,
+        balance: Balance = Balance.ROUND_ROBIN,
+    ) -> None:
+        self._targets = {target.name: target for target in targets}
+        self._clock = clock
+        self._breakers = breakers
+        self._balancer = Balancer(balance)  # on the loop only
+        self._running = dict.fromkeys(self._targets, 0)  # on the loop only
+        self._calls = Calls(clock, wait_ms)
+        self._net = Net()
+        self._open = False
+        self.dedupes = all(getattr(target, "dedupes", False) for target in targets)
+
+    def open(self) -> None:
+        """See ``ExecutionProtocol``; may be called again."""
+        self._net.open()
+        self._open = True
+
+    def close(self, drain: float) -> None:
+        """See ``ExecutionProtocol``; requests without an answer after ``drain`` seconds are in doubt and cut off."""
+        self._open = False
+        self._calls.drain(drain)
+        self._net.close(self._hang_up)
+
+    def reaches(self, envelope: Envelope) -> bool:
+        """Whether a target serves it; one that rests does, and says when to come back."""
+        return self._open and any(target.serves(envelope) for target in self._targets.values())
+
+    def idempotent(self, envelope: Envelope) -> bool:
+        """Whether each target it may go to says so."""
+        serving = [target for target in self._targets.values() if target.serves(envelope)]
+        return bool(serving) and all(target.idempotent(envelope) for target in serving)
+
+    def start(self, ticket: Ticket, done: Done) -> None:
+        """See ``ExecutionProtocol``."""
+        if not self._open:
+            tell(done, results.deferred("shutting_down", "the router stops", STOPPED))
+            return
+        call = self._calls.enter(ticket, done)
+        if call is not None and not self._net.go(lambda: self._run(call)):
+            self._calls.end(call, results.deferred("shutting_down", "the router stops", STOPPED))
+
+    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+        """``True`` as long as nothing of it has been done."""
+        return self._calls.take_back(id)
+
+    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+        """By the late answer, by the executor's own record, by the request under way when it ends."""
+        if not self._net.go(lambda: self._verify(envelope, done)):
+            tell(done, None)
+
+    # ------------------------------------------------------------ on the loop: sending
+
+    async def _run(self, call: Call) -> None:
+        if not self._calls.begin(call):
+            return
+        outcome = results.in_doubt("cancelled", "the router stopped while it was sent")
+        try:
+            outcome = await self._execute(call)
+        except Exception as error:  # noqa: BLE001 - a fault of ours; how far it came nobody knows
+            outcome = results.in_doubt("protocol_error", results.text_of(error))
+        finally:
+            self._calls.end(call, outcome)
+
+    async def _execute(self, call: Call) -> Outcome:
+        ticket = call.ticket
+        left = [target for target in self._targets.values() if target.serves(ticket.envelope)]
+        outcome = results.deferred("no_target", "no endpoint serves this type and guild", STOPPED)
+        resting: list[int] = []
+        while left:
+            now = self._clock.now()
+            if now >= call.deadline or (ticket.start_by and now >= ticket.start_by):
+                return results.deferred("too_late", "its time was over before it was sent", FULL)
+            target = self._next(left)
+            if target is None:
+                return results.deferred("busy", "every endpoint has its hands full", FULL)
+            left.remove(target)
+            breaker = self._breakers(f"rest:{target.name}")
+            permit = breaker.permit(now)
+            if isinstance(permit, Open):
+                resting.append(permit.remaining)
+                continue
+            outcome = await self._send(call, target, breaker, permit)
+            if outcome.verdict is not Verdict.NOT_APPLIED or outcome.executed:
+                return outcome
+        if resting and outcome.verdict is Verdict.DEFERRED:
+            return results.deferred("breaker_open", "every endpoint for it rests", min(resting))
+        return outcome
+
+    def _next(self, left: Sequence[Target]) -> Target | None:
+        chosen = self._balancer.pick(
+            [Candidate(one.name, self._running[one.name], one.capacity, one.weight) for one in left]
+        )
+        return None if chosen is None else self._targets[chosen.name]
+
+    async def _send(self, call: Call, target: Target, breaker: Breaker, permit: Permit) -> Outcome:
+        began = self._clock.now()
+        self._calls.sending(call, target.name, breaker, permit, began)
+        self._running[target.name] += 1
+        outcome: Outcome | None = None
+        try:
+            outcome = await target.execute(call.ticket, call.deadline)
+        finally:
+            self._running[target.name] -= 1
+            now = self._clock.now()
+            if outcome is None:
+                breaker.fail(permit, now)
+            else:
+                _count(breaker, permit, outcome, now, now - began)
+        if outcome.verdict is Verdict.IN_DOUBT:
+            return outcome._replace(executed=True)
+        return outcome
+
+    # ------------------------------------------------------------ on the loop: asking
+
+    async def _verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+        answer: bool | None = None
+        try:
+            answer = await self._happened(envelope)
+        finally:
+            tell(done, answer)
+
+    async def _happened(self, envelope: Envelope) -> bool | None:
+        known, name, sent_at = self._calls.found(envelope.id)
+        if known is not None:
+            return known.verdict is Verdict.APPLIED
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome] = loop.create_future()
+
+        def heard(outcome: Outcome) -> None:
+            loop.call_soon_threadsafe(_set, ended, outcome)
+
+        running = self._calls.join(envelope, heard)
+        age = self._clock.now() - (sent_at or envelope.created_at)
+        asked = [target for target in self._targets.values() if target.serves(envelope) and name in ("", target.name)]
+        said = [await target.verify(envelope, age) if target.knows(envelope) else None for target in asked]
+        if any(said):
+            return True
+        if running:
+            # It is not there yet, which proves nothing while it may still arrive.
+            outcome = await ended
+            return None if outcome.verdict is Verdict.IN_DOUBT else outcome.verdict is Verdict.APPLIED
+        return False if said and all(one is False for one in said) else None
+
+    async def _hang_up(self) -> None:
+        for target in self._targets.values():
+            await target.close()
+
+
+def _count(breaker: Breaker, permit: Permit, outcome: Outcome, now: int, ms: int) -> None:
+    """What an answer says of its target's health; as ``Landing.pilot`` says it of a protocol's."""
+    match outcome.verdict:
+        case Verdict.APPLIED:
+            breaker.succeed(permit, now, ms)
+        case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
+            breaker.fail(permit, now)
+        case _:
+            breaker.release(permit, now)
+
+
+def _set(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
