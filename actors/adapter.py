@@ -33,6 +33,9 @@ PUT_BACK = Outcome(
     fault=Fault("adapter_restarted", "its adapter crashed before it", retryable=True),
     retry_after=1,
 )
+LAPSED = Outcome(
+    Verdict.DEFERRED, executed=True, fault=Fault("lease_lapsed", "its guild may be another router's by now", True)
+)
 BOUNCED = Outcome(
     Verdict.NOT_APPLIED, fault=Fault("adapter_restarted", "its adapter crashed before it started", retryable=True)
 )
@@ -107,6 +110,10 @@ class Adapter(Actor):
         self._in_hand = ticket.envelope.id
         flight.taken = True
         now = self.clock.now()
+        if ticket.lapsed is not None and ticket.lapsed():
+            self._landing.land(flight, LAPSED, now)
+            self._in_hand = ""
+            return
         breaker = self._breakers.of(self._protocol.name, ticket.envelope)
         permit = breaker.permit(now)
         if isinstance(permit, Open):

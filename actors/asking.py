@@ -54,3 +54,11 @@ def settle(promise: Promise[Any]) -> Callable[[Any], None]:
             promise.offer(value)
 
     return answer
+
+
+def outcome_of(promise: Promise[Any]) -> Any:
+    """What a promise that is done came to: its value, or its error."""
+    try:
+        return promise.get(timeout=0)
+    except Exception as error:  # noqa: BLE001 - handed on
+        return error

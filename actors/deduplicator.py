@@ -7,8 +7,10 @@ of a way everybody who waits is answered. All new places reach their guilds thro
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from actors.alias import ALIAS
 from actors.answers import decode_answer
@@ -23,6 +25,7 @@ from actors.messages import (
     Entered,
     Gone,
     Published,
+    Recheck,
     Settled,
     StoreCall,
     Submission,
@@ -30,16 +33,24 @@ from actors.messages import (
 )
 from actors.outcome import Answer
 from actors.policy.lanes import Place
-from actors.ports import Accepted, Backend, Duplicate, KeyReused, Note, Record, Result, Stored
+from actors.ports import Accepted, Duplicate, KeyReused, Note, Record, Result, Stored
 from actors.runtime.actor import Actor
 from actors.runtime.ref import Ref
+from actors.sharing import Answered
 from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters
 from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holdings
 from actors.tables.waiters import Waiters, Waiting
 
 MOST_WAITING = 1_000
 """Senders that may wait for the answer of one operation."""
+
+ASKED = 1_000
+"""Ids the store is asked about at once."""
+
+EARLY = 1_000
+"""Answers from other routers kept for those who are about to wait for them."""
 
 LOOK_AGAIN = 1.0
 """Seconds, when the store could not say what became of those who wait."""
@@ -65,6 +76,7 @@ class Deduplicator(Actor):
         listening: Callable[[], bool],
         counters: Counters,
         reply: Callable[[Envelope, Answer], None],
+        holdings: Holdings | None = None,
     ) -> None:
         super().__init__()
         self._waiters = waiters
@@ -76,6 +88,8 @@ class Deduplicator(Actor):
         self._listening = listening
         self._counters = counters
         self._reply = reply
+        self._holdings = holdings
+        self._early: OrderedDict[str, bytes] = OrderedDict()  # answers from elsewhere nobody waited for yet
         self._left: list[str] = []
         self._notes: list[Note] = []
         self._events: list[Published] = []
@@ -84,15 +98,21 @@ class Deduplicator(Actor):
         # After a crash: answers may have been committed while nobody was here to pass them on.
         self._look_up(self._waiters.ids())
 
-    def _look_up(self, ids: list[str]) -> None:
-        if not ids:
-            return
+    def _look_up(self, ids: list[str], *, again: bool = True) -> None:
         me = self.me
+        shared = self._holdings is not None
 
-        def look(store: Backend, _: int) -> list[tuple[str, Stored | None]]:
-            return [(id_, store.get(id_)) for id_ in ids]
+        def look(store: Any, part: list[str]) -> list[tuple[str, Stored | None]]:
+            if shared:
+                return list(zip(part, store.find(part), strict=True))
+            return [(id_, store.get(id_)) for id_ in part]
 
-        self._journal().tell(StoreCall(look, lambda found: me.tell(_Found(ids, found))))
+        def ask(part: list[str]) -> None:
+            call = StoreCall(lambda store, _: look(store, part), lambda found: me.tell(_Found(part, found, again)))
+            self._journal().tell(call)
+
+        for at in range(0, len(ids), ASKED):
+            ask(ids[at : at + ASKED])
 
     def on_receive(self, message: object) -> None:
         match message:
@@ -104,16 +124,20 @@ class Deduplicator(Actor):
                     tell(self._reply, envelope, answer)
                 if self._listening():
                     self._events.append(Published("settled", envelope, answer))
-            case Admissions(items, now):
-                self._admitted(items, now)
+            case Admissions(items, now, placed):
+                self._admitted(items, now, placed=placed)
             case Entered(places):
                 self._enqueue(places)
             case Gone(envelope):
                 self._left.append(envelope.id)
                 self._guilds.tell(envelope.guild, message)
                 self._look_up([envelope.id])
-            case _Found(ids, found):
-                self._recall(ids, found)
+            case Answered(id_, answer):
+                self._answered_elsewhere(id_, answer)
+            case Recheck(ids):
+                self._look_up(ids, again=False)
+            case _Found(ids, found, again):
+                self._recall(ids, found, again=again)
             case _Again(ids):
                 self._look_up(ids)
 
@@ -128,7 +152,7 @@ class Deduplicator(Actor):
             events, self._events = self._events, []
             self._publish(events)
 
-    def _admitted(self, items: list[tuple[Submission, Result]], now: int) -> None:
+    def _admitted(self, items: list[tuple[Submission, Result]], now: int, *, placed: bool) -> None:
         places: list[Place] = []
         delayed: list[Record] = []
         for item, result in items:
@@ -136,6 +160,8 @@ class Deduplicator(Actor):
                 case Accepted(_, sequence, position, _):
                     self._accepted(item, result)
                     envelope = item.envelope
+                    if not placed and (position or not self._is_mine(envelope)):
+                        continue
                     if position:
                         places.append(
                             Place(envelope, item.frame, sequence=sequence, position=position, accepted_at=now)
@@ -153,6 +179,9 @@ class Deduplicator(Actor):
         if delayed:
             self._scheduler().tell(Delayed(delayed))
 
+    def _is_mine(self, envelope: Envelope) -> bool:
+        return self._holdings is None or self._holdings.of(envelope.guild) is not None
+
     def _accepted(self, item: Submission, result: Accepted) -> None:
         if item.told:
             return  # by a predecessor, who crashed later
@@ -163,6 +192,8 @@ class Deduplicator(Actor):
         item.accept(result.id, result.sequence, result.ahead)
         if self._listening():
             self._events.append(Published("accepted", item.envelope, None, result.sequence))
+        if self._early:
+            self._answer_early(result.id)
 
     def _duplicate(self, item: Submission, result: Duplicate, now: int) -> None:
         envelope = item.envelope
@@ -184,6 +215,8 @@ class Deduplicator(Actor):
             item.accept(envelope.id, result.sequence, 0, result.original)
             if self._listening():
                 self._events.append(Published("duplicate", envelope, None, result.sequence, result.original))
+            if self._early and not result.answer:
+                self._answer_early(result.original)
         if result.answer:
             answer = decode_answer(result.answer)
             while (waiting := self._waiters.next(envelope.id)) is not None:
@@ -218,9 +251,27 @@ class Deduplicator(Actor):
                 tell(self._reply, envelope, answer)
         tell(waiting.waiter.on_answered, answer)
 
-    def _recall(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError) -> None:
+    def _answered_elsewhere(self, id_: str, answer: bytes) -> None:
+        if not self._waiters.count(id_):
+            # It may have come faster than the news of its acceptance; else nobody here waits for it any more.
+            self._early[id_] = answer
+            while len(self._early) > EARLY:
+                self._early.popitem(last=False)
+            return
+        self._left.append(id_)
+        self._answer_all(decode_answer(answer))
+
+    def _answer_early(self, id_: str) -> None:
+        answer = self._early.pop(id_, None)
+        if answer is not None:
+            self._answer_all(decode_answer(answer))
+
+    def _recall(
+        self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError, *, again: bool = True
+    ) -> None:
         if isinstance(found, EngineError):
-            self.send_after(LOOK_AGAIN, _Again(ids))
+            if again:
+                self.send_after(LOOK_AGAIN, _Again(ids))
             return
         for id_, stored in found:
             if stored is None:
@@ -232,13 +283,14 @@ class Deduplicator(Actor):
 
 
 class _Found:
-    """The journal's answer about envelopes somebody waits for."""
+    """The journal's answer about envelopes somebody waits for; ``again``: to be repeated when there is none."""
 
-    __match_args__ = ("ids", "found")
+    __match_args__ = ("ids", "found", "again")
 
-    def __init__(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError) -> None:
+    def __init__(self, ids: list[str], found: list[tuple[str, Stored | None]] | EngineError, again: bool) -> None:
         self.ids = ids
         self.found = found
+        self.again = again
 
 
 class _Again:

@@ -8,7 +8,7 @@ from actors.answers import encode_answer
 from actors.codec import decode
 from actors.messages import Settled
 from actors.outcome import Answer, Fault, Status
-from actors.ports import Record, Settle, Store, Stored
+from actors.ports import Lost, Record, Settle, Store, Stored
 
 PAGE = 1_000
 """Delayed envelopes looked at in one commit."""
@@ -26,7 +26,8 @@ def cancel_delayed(store: Store, id: str, now: int) -> Found:  # noqa: A002 - th
     stored = store.get(id)
     if stored is None or stored.state != "delayed":
         return Found(stored)
-    return Found(stored, _cancel(store, [(stored.frame, stored.sequence, stored.accepted_at)], now)[0])
+    settled = _cancel(store, [(stored.frame, stored.sequence, stored.accepted_at)], now)
+    return Found(stored, settled[0] if settled else None)
 
 
 class Purged(NamedTuple):
@@ -62,7 +63,11 @@ def _cancel(store: Store, found: list[tuple[bytes, int, int]], now: int) -> list
             settled_at=now,
         )
         settled.append(Settled(envelope, answer))
-    if settled:
-        answers = [each.answer for each in settled]
-        store.write([Settle(answer.id, answer.status.value, encode_answer(answer), b"") for answer in answers], now)
-    return settled
+    if not settled:
+        return []
+    writes = [
+        Settle(envelope.id, answer.status.value, encode_answer(answer), b"", guild=envelope.guild)
+        for envelope, answer in settled
+    ]
+    results = store.write(writes, now)
+    return [each for each, result in zip(settled, results, strict=True) if not isinstance(result, Lost)]

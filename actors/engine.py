@@ -10,12 +10,14 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 from actors.asking import Barrier, settle
+from actors.cluster import shared
 from actors.envelope import Envelope
 from actors.errand import Append
 from actors.errors import EngineError, Overloaded, Refused, ShuttingDown
 from actors.hub import Listeners
 from actors.messages import (
     Cancel,
+    Depart,
     Drain,
     Locate,
     Published,
@@ -29,10 +31,12 @@ from actors.messages import (
 from actors.options import Options
 from actors.orders import Orders
 from actors.outcome import Answer, Fault, Outcome, Verdict
+from actors.partitions import Departed
 from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
 from actors.ports import Backend, Entry, ExecutionProtocol, LoadMeter, Probe
+from actors.relay import Order
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault, StartError
 from actors.runtime.pooled import PoolDispatcher
@@ -45,11 +49,14 @@ from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holdings
 from actors.tables.load import Load
 from actors.tree import GUILD, Tables, engine_tree
 
 T = TypeVar("T")
 logger = logging.getLogger("guild_router.engine")
+
+BARRIER = Barrier()
 
 INTERRUPTED = 1.0
 """Seconds for the guilds to put interrupted attempts back into their lanes."""
@@ -77,6 +84,7 @@ class Engine(Orders):
         desk: Desk | None = None,
         listeners: Listeners | None = None,
         reply: Callable[[Envelope, Answer], None] | None = None,
+        name: str = "",
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -94,6 +102,9 @@ class Engine(Orders):
             self.breakers,
             Load(self.options.lag_limit),
         )
+        sharing = shared(store)
+        if sharing is not None:
+            self.tables.holdings = Holdings(sharing.router, sharing.partitions, self.clock.monotonic)
         if desk is not None:
             self.tables.desk = desk
         if listeners is not None:
@@ -127,6 +138,8 @@ class Engine(Orders):
             pause_lane=self._pause_lane,
             reply=reply or _nobody,
             on_guild_given_up=self._on_guild_given_up,
+            name=name,
+            perform=self.perform,
             extras=extras,
         )
 
@@ -157,11 +170,14 @@ class Engine(Orders):
             self.tables.gate.close()
             for name in ("intake", "journal", "deduplicator"):  # what was admitted is stored, and its sender told
                 self._barrier(name)
+            self._depart()
             self._hand_back_waiting()
             self._wait_for_flights(drain)
             self._interrupt()
             for name in ("journal", "deduplicator", "hub"):
                 self._barrier(name)
+            if self.tables.holdings is not None:
+                self._barrier("partitions", Departed())
             self.runtime.stop()
         self._dismiss()
 
@@ -198,9 +214,7 @@ class Engine(Orders):
     def _hand_back_waiting(self) -> None:
         # An attempt that its protocol can prove not to have started goes back into its lane, uncharged.
         for flight in self.tables.flights.all():
-            if flight.handed and self.protocols[flight.protocol].recall(flight.ticket.envelope.id):
-                outcome = Outcome(Verdict.DEFERRED, executed=True, fault=Fault("shutdown", "handed back", True))
-                self.tables.landing.land(flight, outcome, self.clock.now())
+            self.tables.landing.hand_back(flight, self.protocols, self.clock.now())
 
     def _wait_for_flights(self, drain: float) -> None:
         if self._stepper is not None:
@@ -222,10 +236,16 @@ class Engine(Orders):
         if landed and self._stepper is None:
             self.tables.flights.empty.wait(INTERRUPTED)
 
-    def _barrier(self, name: str) -> None:
+    def _depart(self) -> None:
+        """Others take each partition as soon as nothing of it runs here; nobody waits for the slowest."""
+        if self.tables.holdings is not None:
+            with suppress(RuntimeFault):
+                self.runtime.ref("partitions").tell(Depart())
+
+    def _barrier(self, name: str, message: object = BARRIER) -> None:
         try:
             for _ in range(2):  # the second is received after the first one's slice was flushed
-                self.runtime.ref(name).ask(Barrier(), timeout=10.0)
+                self.runtime.ref(name).ask(message, timeout=10.0)
         except Exception:
             logger.exception("%s did not come to rest before the stop", name)
 
@@ -309,7 +329,14 @@ def _answer_unheard(message: object, error: EngineError, name: str) -> None:
         case Submissions(items):
             for item in items:
                 item.refuse(error)
-        case StoreCall(_, reply) | Append(_, reply) | Cancel(_, reply) | Locate(_, reply) | PurgeQueue(_, reply):
+        case (
+            StoreCall(_, reply)
+            | Append(_, reply)
+            | Cancel(_, reply)
+            | Locate(_, reply)
+            | PurgeQueue(_, reply)
+            | Order(_, _, _, reply)
+        ):
             tell(reply, error)
         case _:
             logger.debug("%s: a %s was never handled", name, type(message).__name__)

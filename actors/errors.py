@@ -12,8 +12,10 @@
     │   ├── SequenceGap              too many messages wait for an earlier number of their sender
     │   ├── SequenceRepeat           a message of this number came before
     │   └── ShuttingDown             retry elsewhere, or after the restart
+    ├── OwnerAway                    the router that owns the guild could not be asked; retry
     ├── StoreError
     │   ├── StoreUnavailable         retry later; the batch was not written, or (``doubt``) may have been
+    │   │   └── StoreDoubt           it may have been stored: repeat it with the same id or idempotency key
     │   ├── StoreInUse               another process holds it
     │   └── StoreVersion             written by a newer version
     └── EnvelopeError                not a valid frame; never retry
@@ -102,6 +104,13 @@ class ShuttingDown(Refused):
     retryable = True
 
 
+class OwnerAway(EngineError):
+    """The guild is another router's, and that one did not answer, or it has just changed hands."""
+
+    code = "owner_away"
+    retryable = True
+
+
 class StoreError(EngineError):
     """The store cannot do what was asked."""
 
@@ -120,6 +129,18 @@ class StoreUnavailable(StoreError):
     def __init__(self, message: str, *, retry_after: int = 0, doubt: bool = False) -> None:
         super().__init__(message, retry_after=retry_after)
         self.doubt = doubt
+
+
+class StoreDoubt(StoreUnavailable):
+    """A command may have been stored or not, and the store could not be asked again in time.
+
+    Whoever sends it again under the same id or idempotency key gets what became of it, and starts nothing twice.
+    """
+
+    code = "store_doubt"
+
+    def __init__(self, message: str, *, retry_after: int = 0) -> None:
+        super().__init__(message, retry_after=retry_after, doubt=True)
 
 
 class StoreInUse(StoreError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from actors.errors import EngineError, ShuttingDown
+from actors.errors import EngineError, OwnerAway, ShuttingDown
 from actors.messages import Cancel, Done, Enqueue, Gone, Locate, PurgeQueue, Remind, StoreCall, Verified, Wake, tell
 from actors.outbox import GuildTools, Outbox
 from actors.outcome import Attempt, Fault, Outcome, Status, Verdict
@@ -35,6 +35,7 @@ from actors.ports import Record
 from actors.runtime.actor import Actor
 from actors.tables.flights import Flight
 from actors.tables.gate import Turn, lane_name
+from actors.tables.holdings import Holding, Holdings
 
 logger = logging.getLogger("guild_router.guild")
 
@@ -69,10 +70,16 @@ class GuildActor(Actor):
         self._parked: list[Place] = []
         self._reminded = 0
         self._was_idle = False
+        self._starting: Holding | None = None  # entered, for the rest of this slice
+        self._partition = 0 if tools.holdings is None else tools.holdings.partition(guild)
 
     # ------------------------------------------------------------ messages
 
     def on_start(self) -> None:
+        if self._tools.holdings is not None:
+            holding = self._outbox.holding = self._tools.holdings.taken(self._partition)
+            if holding is None:
+                self._loading = False  # who reads it is somebody else
         if self._loading:
             self._load()
 
@@ -85,9 +92,12 @@ class GuildActor(Actor):
 
     def on_failure(self, *_: object) -> None:
         self._outbox.abandon()
+        self._started()
         self._mail_buffer()
 
     def on_receive(self, message: object) -> None:
+        if self._tools.holdings is not None:
+            self._look_whose(self._tools.holdings)
         if self._loading and not isinstance(message, _Loaded | _Reload):
             self._wait_for_load(message)
             return
@@ -102,6 +112,18 @@ class GuildActor(Actor):
                 self._tools.gate.nudge()
             case Verified(id_, attempt, happened):
                 self._verified(id_, attempt, happened)
+            case Cancel() | Locate() | PurgeQueue():
+                self._obey(message)
+            case Gone(envelope):
+                self._gone(envelope.id)
+            case _Loaded(reader, records):
+                if reader is self and self._loading:
+                    self._loaded(records)
+            case _Reload():
+                self._load()
+
+    def _obey(self, order: Cancel | Locate | PurgeQueue) -> None:
+        match order:
             case Cancel(id_, reply):
                 self._outbox.reply(id_, reply, self._cancel(self._lanes.get(id_)))
             case Locate(id_, reply):
@@ -110,13 +132,6 @@ class GuildActor(Actor):
             case PurgeQueue(queue, reply):
                 mine = [place for place in self._lanes if place.envelope.queue == queue]
                 self._outbox.reply("", reply, sum(self._cancel(place) for place in mine))
-            case Gone(envelope):
-                self._gone(envelope.id)
-            case _Loaded(reader, records):
-                if reader is self and self._loading:
-                    self._loaded(records)
-            case _Reload():
-                self._load()
 
     def on_flush(self) -> None:
         if self._loading:
@@ -127,6 +142,7 @@ class GuildActor(Actor):
                 self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
         self._pump(now)
         self._outbox.send()
+        self._started()
         self._remind(now)
         idle = not self._lanes
         if idle:
@@ -162,7 +178,9 @@ class GuildActor(Actor):
             self.send_after(self._tools.options.store_retry / 1000, _Reload())
             return
         self._loading = False
-        places = [place_of(record) for record in records]
+        holding = self._outbox.holding
+        token = 0 if holding is None else holding.token
+        places = [place_of(record, token=token) for record in records]
         flights = self._tools.flights
         for place in places:
             flight = flights.get(place.envelope.id)
@@ -177,8 +195,35 @@ class GuildActor(Actor):
             self.me.tell(self._buffer[0])
             del self._buffer[0]
 
+    def _look_whose(self, holdings: Holdings) -> None:
+        holding = holdings.taken(self._partition)
+        if holding is not self._outbox.holding:
+            self._disown()
+            self._outbox.holding = holding
+
+    def _disown(self) -> None:
+        """The partition was lost, or lost and won again: whatever is known here is out of date."""
+        for place in self._lanes:
+            flight = self._tools.flights.get(place.envelope.id) if place.stage is Stage.RUNNING else None
+            if flight is not None and flight.ticket.token == place.token:
+                self._strand(flight)
+        self._outbox.disown()
+        self._started()
+        self._lanes = Lanes()
+        self._parked = []
+        self._newest = self._reminded = 0
+        self._loading = False
+        for message in self._buffer:
+            if isinstance(message, Cancel | Locate | PurgeQueue):
+                tell(message.reply, OwnerAway("its guild has just gone to another router", retry_after=1_000))
+        self._buffer = []
+
     def _enter(self, places: Iterable[Place]) -> None:
+        holding = self._outbox.holding
+        token = 0 if holding is None else holding.token
         for place in places:
+            if place.token != token:
+                continue  # read under another ownership
             with self._tools.blame.on(place.envelope.id):
                 running, place.protocol = place.protocol, ""
                 if place.position <= self._newest:
@@ -242,7 +287,7 @@ class GuildActor(Actor):
         """Start what may start; how many."""
         started = 0
         lanes, tools = self._lanes, self._tools
-        while lanes.running < tools.options.guild_running:
+        while self._may_start() and lanes.running < tools.options.guild_running:
             place = lanes.next(now)
             if place is None:
                 break
@@ -281,6 +326,21 @@ class GuildActor(Actor):
                 else:
                     self._park(place, turn.value, now)
         return started
+
+    def _may_start(self) -> bool:
+        """Whether the partition is this router's to start something of, for the rest of this slice."""
+        holding = self._outbox.holding
+        if holding is None:
+            return True  # alone; of a partition that is not held there is nothing here
+        if self._starting is None and holding.enter():
+            self._starting = holding
+        return self._starting is not None
+
+    def _started(self) -> None:
+        """What this slice started stands in the table of flights, or never will."""
+        if self._starting is not None:
+            self._starting.exit()
+            self._starting = None
 
     def _route(self, place: Place) -> tuple[str, ...]:
         envelope = place.envelope

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
+from actors.arrivals import Arrivals as Arrived
 from actors.codec import decode
-from actors.errors import EngineError, ShuttingDown, StoreError, StoreUnavailable
+from actors.errors import EngineError, OwnerAway, ShuttingDown, StoreDoubt, StoreError, StoreUnavailable
 from actors.messages import (
     Admissions,
+    Arrivals,
     Check,
     Commit,
     Due,
     Entered,
     Gone,
     Replied,
+    Seized,
     Settled,
     Start,
     StoreCall,
@@ -31,11 +34,14 @@ from actors.messages import (
 )
 from actors.places import place_of
 from actors.policy.facts import Facts
-from actors.ports import Accept, Accepted, Backend, Duplicate, Enter, Result, Write
+from actors.policy.lanes import Place
+from actors.ports import Accept, Accepted, Backend, Duplicate, Enter, Lost, Result, Write
 from actors.runtime.actor import Actor
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
+from actors.sharing import SharedStore
 from actors.tables.backlog import Backlog
+from actors.tables.holdings import Holdings
 
 logger = logging.getLogger("guild_router.journal")
 
@@ -43,10 +49,12 @@ Then = list[tuple[Ref | None, Any]]
 
 
 class Held:
-    """Commits the store could not take, oldest first; outlives a crash of the journal."""
+    """What the store could not take, oldest first; outlives a crash of the journal."""
 
     def __init__(self) -> None:
         self.items: list[Commit | Due] = []
+        self.doubtful: list[Submission] = []  #: may have been stored, or not
+        self.since = 0.0  #: when the oldest of these was tried first, steady seconds
 
 
 class Journal(Actor):
@@ -67,6 +75,10 @@ class Journal(Actor):
         backlog: Backlog,
         held: Held,
         retry: int,
+        doubt: int,
+        arrived: Arrived | None = None,
+        holdings: Holdings | None = None,
+        keeper: Callable[[], Ref] | None = None,
     ) -> None:
         super().__init__()
         self._store = store
@@ -76,6 +88,10 @@ class Journal(Actor):
         self._backlog = backlog
         self._held = held
         self._retry = retry / 1000
+        self._doubt = doubt / 1000
+        self._arrived = arrived
+        self._holdings = holdings
+        self._keeper = keeper
         self._retrying = False
         self._submissions: list[Submission] = []
         self._commits: list[Commit | Due] = []
@@ -85,11 +101,12 @@ class Journal(Actor):
 
     def on_start(self) -> None:
         self._store.open(self.clock.now())
-        if self._held.items:
+        if self._held.items or self._held.doubtful:
             self._try_later()
 
     def on_stop(self) -> None:
         self._store.close()
+        self._give_up("the router stopped")
 
     def on_failure(self, *_: object) -> None:
         # The successor opens the store anew; whatever this incarnation had open must not be in its way.
@@ -103,6 +120,9 @@ class Journal(Actor):
                 self._submissions.extend(items)
             case StoreCall():
                 self._calls.append(message)
+            case Arrivals(partitions):
+                if self._arrived is not None:
+                    self._arrived.look(partitions)
             case Retry():
                 self._retrying = False
 
@@ -113,8 +133,13 @@ class Journal(Actor):
         held = self._held.items
         if held:
             commits = held + commits
+        if self._held.doubtful:
+            submissions = self._held.doubtful + submissions
         if not (submissions or commits or calls):
+            self._pass_on()
             return
+        if self._holdings is not None and commits:
+            commits = self._current(commits)
         now = self.clock.now()
         try:
             writes, results, answers = self._commit(submissions, commits, calls, now)
@@ -128,7 +153,9 @@ class Journal(Actor):
             logger.exception("a step failed; it is done again without what was asked beside it")
             for call in calls:
                 tell(call.reply, EngineError(f"the store could not do it: {type(error).__name__}"))
-            self._submissions, self._commits = submissions, commits[len(held) :]
+            self._submissions = submissions[len(self._held.doubtful) :]
+            known = {id(commit) for commit in held}
+            self._commits = [commit for commit in commits if id(commit) not in known]
             self.on_flush()
             return
         if self._failing:
@@ -141,6 +168,8 @@ class Journal(Actor):
             self._held.items = []
         if submissions:
             self._tell_admissions(submissions, results[first_accept:], now)
+            self._held.doubtful = []
+        self._pass_on()
         for call, answer in zip(calls, answers, strict=True):
             tell(call.reply, answer)
 
@@ -153,7 +182,7 @@ class Journal(Actor):
             if isinstance(commit, Commit):
                 writes.extend(commit.writes)
             else:
-                writes.extend(Enter(id_) for id_, _ in commit.records)
+                writes.extend(Enter(id_, guild) for id_, guild, _ in commit.records)
         for item in submissions:
             fact = facts(item.envelope.type)
             writes.append(Accept(item.envelope, item.frame, fact.window, fact.opposes))
@@ -169,6 +198,9 @@ class Journal(Actor):
         The store accepts it as it did the first time. It is known by its position, for those of newcomers rise; as
         long as no newcomer was seen, and for delayed ones, the store is asked.
         """
+        if self._arrived is not None:
+            self._find_shared_repeats(submissions, results, self._arrived)
+            return
         for at in range(len(results) - len(submissions), len(results)):
             result = results[at]
             if type(result) is not Accepted:
@@ -184,16 +216,60 @@ class Journal(Actor):
             elif stored.accepted_at == now:
                 self._newest = max(self._newest, result.position)
 
+    def _find_shared_repeats(self, submissions: list[Submission], results: list[Result], arrived: Arrived) -> None:
+        # Where another owns the guild nobody is asked: whoever waits for what has ended is told at the next look.
+        first = len(results) - len(submissions)
+        asked: list[int] = []
+        for at, item in enumerate(submissions, first):
+            result = results[at]
+            if type(result) is Accepted and self._holdings is not None:
+                partition = self._holdings.partition(item.envelope.guild)
+                if self._holdings.taken(partition) is not None and not arrived.is_new(partition, result.position):
+                    asked.append(at)
+        if not asked:
+            return
+        found = cast("SharedStore", self._store).find([submissions[at - first].envelope.id for at in asked])
+        for at, stored in zip(asked, found, strict=True):
+            result = results[at]
+            if stored is not None and stored.status and isinstance(result, Accepted):
+                results[at] = Duplicate(result.id, result.id, result.sequence, stored.answer)
+
+    def _current(self, commits: list[Commit | Due]) -> list[Commit | Due]:
+        """Those that were not decided under an ownership that has ended."""
+        kept: list[Commit | Due] = []
+        for commit in commits:
+            if isinstance(commit, Commit) and commit.token:
+                holding = self._holdings.taken(commit.partition) if self._holdings is not None else None
+                if holding is None or holding.token != commit.token:
+                    _tell_lost(commit.then)
+                    continue
+            kept.append(commit)
+        return kept
+
+    def _pass_on(self) -> None:
+        """What has come into this router's partitions, in the order of position."""
+        if self._arrived:
+            try:
+                places = self._arrived.collect(cast("SharedStore", self._store))
+            except StoreError as error:
+                logger.warning("arrivals could not be read: %s", error)  # the next look finds them
+            else:
+                if places:
+                    self._tell(self._deduplicator(), [Entered(places)])
+
     def _tell_commits(self, commits: list[Commit | Due], writes: list[Write], results: list[Result]) -> None:
         told: dict[Ref, list[object]] = {}
         replies: list[Replied] = []
         doubtful = False in results  # seldom
+        fenced = self._arrived is not None and any(type(result) is Lost for result in results)
         at = 0
         for commit in commits:
             if isinstance(commit, Commit):
                 end = at + len(commit.writes)
                 then = commit.then
-                if doubtful:
+                if fenced and any(type(result) is Lost for result in results[at:end]):
+                    then = self._seized(commit)
+                elif doubtful:
                     then = self._without(_refused(writes[at:end], results[at:end]), then)
                 at = end
                 for ref, message in then:
@@ -202,7 +278,7 @@ class Journal(Actor):
                     else:
                         replies.append(message)
             else:
-                told.setdefault(self._deduplicator(), []).extend(_entered(commit, results[at:]))
+                told.setdefault(self._deduplicator(), []).extend(self._entered(commit, results[at:]))
                 at += len(commit.records)
         for ref, messages in told.items():
             self._tell(ref, messages)
@@ -228,10 +304,55 @@ class Journal(Actor):
 
     def _tell_admissions(self, submissions: list[Submission], results: Sequence[Result], now: int) -> None:
         pairs = list(zip(submissions, results, strict=True))
-        if not self._tell(self._deduplicator(), [Admissions(pairs, now)]):
+        if self._arrived is not None:
+            self._place(pairs, now, self._arrived)
+        if not self._tell(self._deduplicator(), [Admissions(pairs, now, self._arrived is None)]):
             error = ShuttingDown("the router stopped; it may have been stored", retry_after=5_000)
             for item in submissions:
                 item.refuse(error)
+
+    def _place(self, pairs: list[tuple[Submission, Result]], now: int, arrived: Arrived) -> None:
+        elsewhere = []
+        for item, result in pairs:
+            if type(result) is not Accepted:
+                continue
+            envelope = item.envelope
+            if self._holdings is None or self._holdings.of(envelope.guild) is None:
+                elsewhere.append(envelope.id)  # its owner counts it
+            elif result.position:
+                arrived.own(
+                    Place(
+                        envelope,
+                        item.frame,
+                        sequence=result.sequence,
+                        position=result.position,
+                        accepted_at=now,
+                    )
+                )
+        self._backlog.leave(elsewhere)
+
+    def _entered(self, due: Due, results: Sequence[Result]) -> list[object]:
+        """Who has its place now; and who was cancelled or known before, so that whoever waits for it is answered."""
+        messages: list[object] = []
+        places = []
+        for (_, _, record), position in zip(due.records, results, strict=False):
+            if isinstance(position, int) and position:
+                places.append(place_of(record, position))
+            elif not isinstance(position, Lost):
+                messages.append(Gone(decode(record.frame, trusted=True)))
+        if self._arrived is not None:
+            for place in places:
+                self._arrived.own(place)
+        elif places:
+            messages.append(Entered(places))
+        return messages
+
+    def _seized(self, commit: Commit) -> Then:
+        """The store says that another owns the guild: nothing follows."""
+        if self._keeper is not None and commit.token:
+            self._tell(self._keeper(), [Seized(commit.partition, commit.token)])
+        _tell_lost(commit.then)
+        return []
 
     def _tell(self, ref: Ref, messages: list[object]) -> bool:
         try:
@@ -249,18 +370,51 @@ class Journal(Actor):
             self._failing = True
             logger.error("the store cannot be written: %s", error)
         self._held.items = commits
-        if commits:
+        refused = self._doubtful(submissions, error)
+        if commits or self._held.doubtful:
             self._try_later()
         refusal = StoreUnavailable(str(error), retry_after=max(1_000, int(self._retry * 1000)))
         refusal.__cause__ = error
+        self._refuse(refused, refusal)
+        for call in calls:
+            tell(call.reply, refusal)
+
+    def _doubtful(self, submissions: list[Submission], error: StoreError) -> list[Submission]:
+        """Hold those that may have been stored, to be tried again; the others.
+
+        To try again is safe: an id is stored once. Who was in doubt once stays in doubt whatever the next error says.
+        """
+        known = len(self._held.doubtful)
+        if isinstance(error, StoreUnavailable) and error.doubt:
+            held, others = submissions, []
+        else:
+            held, others = submissions[:known], submissions[known:]
+        if not held:
+            return others
+        now = self.clock.monotonic()
+        if not known:
+            self._held.since = now
+        self._held.doubtful = held
+        if now - self._held.since >= self._doubt:
+            self._give_up(str(error))
+        return others
+
+    def _give_up(self, why: str) -> None:
+        held, self._held.doubtful = self._held.doubtful, []
+        if held:
+            error = StoreDoubt(
+                f"it may have been stored or not ({why}): repeat it with the same id or idempotency key",
+                retry_after=1_000,
+            )
+            self._refuse(held, error)
+
+    def _refuse(self, submissions: list[Submission], refusal: StoreUnavailable) -> None:
         self._backlog.leave([item.envelope.id for item in submissions])
         for item in submissions:
             item.refuse(refusal)
         numbered = [item for item in submissions if item.envelope.sender_sequence]
         if numbered:
             self._tell(self._intake(), [Untaken(numbered)])
-        for call in calls:
-            tell(call.reply, refusal)
 
     def _try_later(self) -> None:
         if not self._retrying:
@@ -286,15 +440,9 @@ def _refused(writes: Sequence[Any], results: Sequence[Result]) -> frozenset[str]
     return frozenset(write.id for write, result in zip(writes, results, strict=True) if result is False)
 
 
-def _entered(due: Due, results: Sequence[Result]) -> list[object]:
-    """Who has its place now; and who was cancelled or known before, so that whoever waits for it is answered."""
-    messages: list[object] = []
-    places = []
-    for (_, record), position in zip(due.records, results, strict=False):
-        if isinstance(position, int) and position:
-            places.append(place_of(record, position))
-        else:
-            messages.append(Gone(decode(record.frame, trusted=True)))
-    if places:
-        messages.append(Entered(places))
-    return messages
+def _tell_lost(then: Then) -> None:
+    """Nobody is told of what was not done, but those who asked for it."""
+    error = OwnerAway("its guild has just gone to another router", retry_after=1_000)
+    for ref, message in then:
+        if ref is None:
+            tell(message.reply, error)

@@ -96,11 +96,14 @@ class Commit(NamedTuple):
     """Anybody -> journal: write these, then tell those.
 
     What follows from a write that the store refused, because the envelope's way had ended before, is not told; instead
-    see ``Gone``.
+    see ``Gone``. With a ``token`` it is a guild's, decided under that token: when the guild's partition is not held
+    under it any more, nothing is written and nothing told, except to who is to be answered: ``OwnerAway``.
     """
 
     writes: list[Write]
     then: list[tuple[Ref | None, Any]]
+    partition: int = 0
+    token: int = 0
 
 
 class Replied(NamedTuple):
@@ -118,9 +121,9 @@ class Gone(NamedTuple):
 
 
 class Due(NamedTuple):
-    """Scheduler -> journal: delayed envelopes whose time has come, by id."""
+    """Scheduler -> journal: delayed envelopes whose time has come, by id and guild."""
 
-    records: list[tuple[str, Record]]
+    records: list[tuple[str, str, Record]]
 
 
 class StoreCall(NamedTuple):
@@ -138,12 +141,36 @@ class Admissions(NamedTuple):
 
     items: list[tuple[Submission, Result]]
     now: int
+    placed: bool = True  #: their places are these; else they come as ``Entered``, to whoever owns them
 
 
 class Entered(NamedTuple):
     """Journal -> deduplicator: these take their place in their lanes now (due, replayed)."""
 
     places: list[Place]
+
+
+class Arrivals(NamedTuple):
+    """Anybody -> journal: others may have accepted into these partitions (none: into any); look."""
+
+    partitions: tuple[int, ...] = ()
+
+
+class Recheck(NamedTuple):
+    """News, takeover -> deduplicator: what these wait for may have ended elsewhere."""
+
+    ids: list[str]
+
+
+class Seized(NamedTuple):
+    """Journal -> lease keeper: the store says that this partition, under this token, is somebody else's."""
+
+    partition: int
+    token: int
+
+
+class Depart(NamedTuple):
+    """Engine -> lease keeper: give everything away, each partition as soon as nothing of it runs."""
 
 
 class Settled(NamedTuple):
@@ -242,3 +269,19 @@ class Delayed(NamedTuple):
     """Deduplicator or recovery -> scheduler: these enter their lanes when they are due."""
 
     records: list[Record]
+
+
+class DelayedArrivals(NamedTuple):
+    """News -> scheduler: there may be delayed ones that others accepted, in these partitions; look."""
+
+    partitions: tuple[int, ...]
+
+
+class Reread(NamedTuple):
+    """Takeover -> scheduler: a partition is new here; read the delayed ones again."""
+
+
+class Disown(NamedTuple):
+    """Lease keeper -> scheduler: this partition's delayed ones are somebody else's."""
+
+    partition: int

@@ -31,6 +31,11 @@ class Options:
     poison_limit: int = 3  #: crashes of our own actors on one envelope before it is buried
     max_replays: int = 3  #: of one dead letter
     store_retry: int = 200  #: between tries while the store cannot write
+    store_doubt: int = 5_000  #: so long a command is tried again that may have been stored or not
+    lease: int = 500  #: of a partition at a shared store; renewed at a third of it
+    lease_margin: int = 75  #: a lease counts as over so long before the store may give it to others
+    listen_again: int = 250  #: between looks for what news should have told
+    handover: int = 10_000  #: how long a partition may take to come to rest before another is given away instead
     adapter_grace: int = 1_000  #: after a ticket's deadline, before the adapter stops waiting for its protocol
     pool_threads: int = 1  #: threads that run guild actors; a second one gains nothing but switches of the interpreter
     sweep_every: int = 5_000  #: between sweeps of the store

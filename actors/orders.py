@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from actors.alias import look_up
-from actors.asking import Tally, settle
-from actors.codec import decode, pack
+from actors.asking import Tally, outcome_of, settle
+from actors.codec import pack, peek
 from actors.delayed import cancel_delayed, purge_delayed
-from actors.errors import EngineError, Overloaded, ShuttingDown, StoreUnavailable
-from actors.messages import Cancel, Entered, Forget, Locate, PurgeQueue, StoreCall
+from actors.errors import EngineError, Overloaded, OwnerAway, ShuttingDown, StoreUnavailable
+from actors.messages import Arrivals, Cancel, Entered, Forget, Locate, PurgeQueue, StoreCall
+from actors.news import PAUSED
 from actors.options import Options
-from actors.places import place_of
-from actors.ports import Backend, DeadLetter, Note, Stored
+from actors.outcome import Status
+from actors.places import pending_of, place_of
+from actors.ports import Backend, DeadFilter, DeadLetter, Note, Stored
+from actors.relay import ALL, Order
 from actors.replays import Replayed, Revived, revive
 from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.runtime.promise import Promise
 from actors.runtime.runtime import Runtime
+from actors.sharing import SharedStore
 from actors.tree import Tables
 
 T = TypeVar("T")
@@ -50,34 +54,84 @@ class Orders:
 
         def found(stored: Any) -> None:
             if isinstance(stored, Stored) and stored.state in ("queued", "waiting"):
-                self._tell_guild(stored, Locate(id, partial(located, stored)))
+                self._locate(id, stored, partial(located, stored))
             else:
                 settle(promise)(stored if isinstance(stored, Exception) else (stored, 0))
 
         self._ask("journal", StoreCall(lambda store, _: look_up(store, id), found), promise)
         return promise
 
+    def _locate(self, id_: str, stored: Stored, reply: Callable[[Any], None]) -> None:
+        guild = _guild_of(stored)
+        if self._is_mine(guild):
+            self.tables.guilds.tell(guild, Locate(id_, reply))
+            return
+
+        def answered(ahead: Any) -> None:
+            if not isinstance(ahead, OwnerAway):
+                reply(ahead)
+                return
+            # Nobody owns it at the moment: as the store has it.
+            count: Callable[[Backend, int], int] = lambda store, _: _before(store, guild, stored.position)  # noqa: E731 - typed
+            self._tell("journal", StoreCall(count, reply))
+
+        self._elsewhere("locate", [id_, guild], guild, answered)
+
     def cancel(self, id: str) -> Promise[bool]:  # noqa: A002
         """Take it back if it has not started; ``False``: it has, or is unknown."""
         promise: Promise[bool] = Promise()
+        if self.tables.holdings is None:
+            self._cancel_here(id, settle(promise))
+            return promise
 
+        def found(stored: Any) -> None:
+            if not isinstance(stored, Stored):
+                settle(promise)(stored if isinstance(stored, Exception) else False)
+            elif self._is_mine(_guild_of(stored)):
+                self._cancel_here(id, settle(promise))
+            else:
+                self._elsewhere("cancel", [id], _guild_of(stored), answered)
+
+        def answered(value: Any) -> None:
+            if value is True:
+                settle(promise)(value)
+                return
+            # It may be our own doing all the same: the answer was lost, and it was done again in vain.
+            end: Callable[[Backend, int], Any] = lambda store, _: _is_cancelled(store.get(id)) or value  # noqa: E731 - typed
+            self._ask("journal", StoreCall(end, settle(promise)), promise)
+
+        self._ask("journal", StoreCall(lambda store, _: store.get(id), found), promise)
+        return promise
+
+    def _cancel_here(self, id_: str, reply: Callable[[Any], None]) -> None:
         def found(result: Any) -> None:
             if isinstance(result, Exception):
-                promise.offer_failure(result)
+                reply(result)
             elif result.settled is not None:
-                self._tell("scheduler", Forget([id]))
+                self._tell("scheduler", Forget([id_]))
                 self._tell("deduplicator", result.settled)
-                promise.offer(value=True)
-            elif result.stored is not None and result.stored.state in ("queued", "waiting", "started"):
-                self._tell_guild(result.stored, Cancel(id, settle(promise)))
+                reply(True)
+            elif result.stored is None or result.stored.state not in ("delayed", "queued", "waiting", "started"):
+                reply(False)
+            elif result.stored.state == "delayed" or not self._is_mine(_guild_of(result.stored)):
+                reply(OwnerAway("its guild has just gone to another router", retry_after=1_000))
             else:
-                promise.offer(value=False)
+                self.tables.guilds.tell(_guild_of(result.stored), Cancel(id_, reply))
 
-        self._ask("journal", StoreCall(lambda store, now: cancel_delayed(store, id, now), found), promise)
-        return promise
+        self._call(StoreCall(lambda store, now: cancel_delayed(store, id_, now), found))
 
     def purge(self, queue: str) -> Promise[int]:
         """Cancel all commands of a queue that wait and have not started; how many."""
+        if self.tables.holdings is None:
+            return self._purge_here(queue)
+        promise: Promise[int] = Promise()
+        tally = Tally(2, promise)
+        here, there = tally.voice(), tally.voice()
+        self._purge_here(queue).add_done_callback(lambda count: here(outcome_of(count)))
+        self._tell("relay", Order("purge", [queue], ALL, lambda parts: there(_sum(parts))))
+        return promise
+
+    def _purge_here(self, queue: str) -> Promise[int]:
         promise: Promise[int] = Promise()
         guilds = self.tables.guilds.everybody()
         tally = Tally(len(guilds) + 1, promise)
@@ -107,11 +161,14 @@ class Orders:
     def pause(self, name: str, paused: bool, *, operator: str = "") -> Promise[frozenset[str]]:
         """Pause or resume a queue, or a lane by its ``lane_name``; durable. All paused names."""
         promise: Promise[frozenset[str]] = Promise()
+        shared = self.tables.holdings is not None
 
         def pause(store: Backend, now: int) -> frozenset[str]:
             store.pause(name, paused)
             detail = pack({"action": "pause" if paused else "resume", "queue": name})
             store.write([Note(now, "operator", "", "", operator, detail)], now)
+            if shared:
+                cast("SharedStore", store).announce(PAUSED, pack(name))
             return frozenset(store.paused())
 
         def done(names: Any) -> None:
@@ -151,37 +208,126 @@ class Orders:
         """Dead letters live again, in the order ``choose(store, now)`` gives; audited. ``lease``: ms they live."""
         promise: Promise[Replayed] = Promise()
 
-        def replay(store: Backend, now: int) -> Revived:
-            return revive(
-                store,
-                choose(store, now),
-                now,
-                max_replays=max_replays,
-                lease=lease,
-                dry_run=dry_run,
-                operator=operator,
-            )
+        def replay(store: Backend, now: int) -> tuple[Revived, dict[int, list[str]]]:
+            letters = choose(store, now)
+            mine = letters if dry_run else [letter for letter in letters if self._is_mine(letter.guild)]
+            revived = revive(store, mine, now, max_replays=max_replays, lease=lease, dry_run=dry_run, operator=operator)
+            return revived, {} if dry_run else self._by_partition(letters)
 
         def done(result: Any) -> None:
-            if isinstance(result, Revived) and result.records:
-                places = [place_of(record) for record in result.records]
-                for place in places:
-                    self.tables.backlog.enter(place.envelope.id, place.envelope.guild)
-                # Through the deduplicator like every new place, so that the order of position is kept.
-                self._tell("deduplicator", Entered(places))
-            settle(promise)(result.replayed if isinstance(result, Revived) else result)
+            if isinstance(result, Exception):
+                promise.offer_failure(result)
+                return
+            revived, others = result
+            self._enter_revived(revived)
+            if others:
+                self._replay_elsewhere(revived.replayed, others, [max_replays, lease, operator], promise)
+            else:
+                promise.offer(revived.replayed)
 
         self._ask("journal", StoreCall(replay, done), promise)
         return promise
 
-    def _tell_guild(self, stored: Stored, message: object) -> None:
-        self.tables.guilds.tell(decode(stored.frame, trusted=True).guild, message)
+    def _enter_revived(self, revived: Revived) -> None:
+        if self.tables.holdings is not None:
+            self._tell("journal", Arrivals())  # they are read where they stand now
+            return
+        places = [place_of(record) for record in revived.records]
+        if places:
+            for place in places:
+                self.tables.backlog.enter(place.envelope.id, place.envelope.guild)
+            # Through the deduplicator like every new place, so that the order of position is kept.
+            self._tell("deduplicator", Entered(places))
+
+    def _by_partition(self, letters: Sequence[DeadLetter]) -> dict[int, list[str]]:
+        """Those of other routers' guilds: a lane's letters are in one partition, and stay in order."""
+        found: dict[int, list[str]] = {}
+        holdings = self.tables.holdings
+        for letter in letters:
+            if holdings is not None and holdings.of(letter.guild) is None:
+                found.setdefault(holdings.partition(letter.guild), []).append(letter.id)
+        return found
+
+    def _replay_elsewhere(
+        self, mine: Replayed, others: dict[int, list[str]], rest: list[Any], promise: Promise[Replayed]
+    ) -> None:
+        ids, refused = list(mine.ids), list(mine.refused)
+        parts: Promise[int] = Promise()
+        tally = Tally(len(others), parts)
+
+        def part(voice: Callable[[Any], None], value: Any) -> None:
+            if isinstance(value, Exception):
+                voice(value)
+                return
+            ids.extend(value[0])
+            refused.extend(value[1])
+            voice(1)
+
+        for partition, chosen in others.items():
+            self._tell("relay", Order("replay", [chosen, *rest], partition, partial(part, tally.voice())))
+
+        def all_done(count: Promise[int]) -> None:
+            value = outcome_of(count)
+            settle(promise)(value if isinstance(value, Exception) else Replayed(ids, refused, dry_run=False))
+
+        parts.add_done_callback(all_done)
+
+    def _replay_here(self, arguments: Sequence[Any], reply: Callable[[Any], None]) -> None:
+        ids, max_replays, lease, operator = arguments
+
+        def replay(store: Backend, now: int) -> Revived:
+            letters = [letter for id_ in ids for letter in store.dead_letters(DeadFilter(id=id_), limit=1)]
+            return revive(store, letters, now, max_replays=max_replays, lease=lease, dry_run=False, operator=operator)
+
+        def done(result: Any) -> None:
+            if isinstance(result, Revived):
+                self._enter_revived(result)
+                reply([result.replayed.ids, result.replayed.refused])
+            else:
+                reply(result)
+
+        self._call(StoreCall(replay, done))
+
+    # ------------------------------------------------------------ routers that own other guilds
+
+    def perform(self, name: str, arguments: Sequence[Any], reply: Callable[[Any], None]) -> None:
+        """What another router orders here; ``reply`` gets a value that can travel, or an error."""
+        match name, list(arguments):
+            case "locate", [id_, guild]:
+                self.tables.guilds.tell(guild, Locate(id_, reply))
+            case "cancel", [id_]:
+                self._cancel_here(id_, reply)
+            case "purge", [queue]:
+                self._purge_here(queue).add_done_callback(lambda count: reply(outcome_of(count)))
+            case "replay", several:
+                self._replay_here(several, reply)
+            case _:
+                reply(EngineError(f"this router knows no order {name}"))  # it is of an older version
+
+    def _is_mine(self, guild: str) -> bool:
+        holdings = self.tables.holdings
+        return holdings is None or holdings.of(guild) is not None
+
+    def _elsewhere(self, name: str, arguments: list[Any], guild: str, reply: Callable[[Any], None]) -> None:
+        holdings = self.tables.holdings
+        partition = holdings.partition(guild) if holdings is not None else ALL
+        self._tell("relay", Order(name, arguments, partition, reply))
+
+    def _call(self, call: StoreCall) -> None:
+        try:
+            self.runtime.ref("journal").tell(call)
+        except MailboxFull:
+            call.reply(Overloaded("the journal is behind", retry_after=1_000))
+        except RuntimeFault:
+            call.reply(ShuttingDown("the router is not running"))
 
     def _tell(self, name: str, message: object) -> None:
         try:
             self.runtime.ref(name).tell(message)
         except RuntimeFault as error:
             logger.warning("%s could not be told of a %s: %s", name, type(message).__name__, error)
+            if isinstance(message, Order):
+                message.reply(ShuttingDown("the router is not running"))
 
     def _ask(self, name: str, message: object, promise: Promise[Any]) -> None:
         try:
@@ -190,3 +336,19 @@ class Orders:
             promise.offer_failure(Overloaded(f"the {name} is behind", retry_after=1_000))
         except RuntimeFault:
             promise.offer_failure(ShuttingDown("the router is not running"))
+
+
+def _guild_of(stored: Stored) -> str:
+    return peek(stored.frame).guild
+
+
+def _before(store: Backend, guild: str, position: int) -> int:
+    return sum(record.position < position for record in pending_of(store, guild))
+
+
+def _is_cancelled(stored: Stored | None) -> bool:
+    return stored is not None and stored.status == Status.CANCELLED
+
+
+def _sum(parts: Any) -> Any:
+    return parts if isinstance(parts, Exception) else sum(parts)

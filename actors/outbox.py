@@ -8,7 +8,8 @@ from random import Random
 from typing import Any
 
 from actors.answers import encode_answer
-from actors.messages import Check, Commit, Published, Replied, Settled, Start
+from actors.errors import OwnerAway
+from actors.messages import Check, Commit, Published, Replied, Settled, Start, tell
 from actors.options import Options
 from actors.outcome import Answer, Fault, Outcome, Status
 from actors.places import trail_of
@@ -21,6 +22,7 @@ from actors.tables.breakers import Breakers
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holding, Holdings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,13 @@ class GuildTools:
     blame: Blame
     random: Random
     pause_lane: Callable[[str], None]
+    holdings: Holdings | None = None  #: alone there are none
 
 
 class Outbox:
     """Writes for the journal, messages to follow them, attempts about to depart."""
 
-    __slots__ = ("_departing", "_events", "_landed", "_then", "_tools", "_writes")
+    __slots__ = ("_departing", "_events", "_landed", "_then", "_tools", "_writes", "holding")
 
     def __init__(self, tools: GuildTools) -> None:
         self._tools = tools
@@ -57,6 +60,7 @@ class Outbox:
         self._departing: list[Flight] = []
         self._landed: list[Flight] = []
         self._events: list[Published] = []
+        self.holding: Holding | None = None  #: under which all this is decided
 
     def begin(self, place: Place, now: int) -> None:
         """The place's next attempt, over ``place.protocol``; its slot at the gate is taken already."""
@@ -64,10 +68,17 @@ class Outbox:
         attempt = place.attempts + 1
         timeout = self._tools.facts(envelope.type).timeout
         ticket = Ticket(
-            envelope, place.frame, attempt, now + timeout if timeout else 0, place.sequence, 0, place.expires_at
+            envelope,
+            place.frame,
+            attempt,
+            now + timeout if timeout else 0,
+            place.sequence,
+            place.token,
+            place.expires_at,
+            None if self.holding is None else self.holding.lapsed,
         )
         self._departing.append(Flight(ticket, place.protocol, now))
-        self._writes.append(Begin(envelope.id, attempt, place.protocol))
+        self._writes.append(Begin(envelope.id, attempt, place.protocol, envelope.guild))
         self._then.append((self._tools.adapters(place.protocol), Start(ticket)))
         self.publish("started", place, place.protocol)
 
@@ -80,7 +91,7 @@ class Outbox:
         envelope = place.envelope
         attempt = place.attempts + 1
         flight = Flight(
-            Ticket(envelope, place.frame, attempt, 0, place.sequence, 0, place.expires_at),
+            Ticket(envelope, place.frame, attempt, 0, place.sequence, place.token, place.expires_at),
             place.protocol,
             place.started_at,
         )
@@ -88,29 +99,32 @@ class Outbox:
         flight.outcome = outcome
         flight.asked_at = now
         self._departing.append(flight)
-        self._writes.append(Begin(envelope.id, attempt, place.protocol))  # as it is written already
+        self._writes.append(Begin(envelope.id, attempt, place.protocol, envelope.guild))  # as it is written already
         self._then.append((self._tools.adapters(place.protocol), Check(envelope, attempt)))
 
     def defer(self, place: Place, until: int, reason: str) -> None:
         """It keeps its place and comes back."""
-        self._writes.append(Defer(place.envelope.id, until, place.attempts, trail_of(place), reason))
+        envelope = place.envelope
+        self._writes.append(Defer(envelope.id, until, place.attempts, trail_of(place), reason, envelope.guild))
 
     def settle(self, place: Place, status: Status, fault: Fault | None, now: int, data: bytes = b"") -> None:
         """The end of its way."""
+        envelope = place.envelope
         answer = _answer(place, status, fault, now, data)
-        opposes = self._tools.facts(place.envelope.type).opposes if answer.success else frozenset[str]()
+        opposes = self._tools.facts(envelope.type).opposes if answer.success else frozenset[str]()
         trail = trail_of(place, settled=True)
-        self._writes.append(
-            Settle(place.envelope.id, status.value, encode_answer(answer), trail, answer.success, opposes)
-        )
-        self._then.append((self._tools.deduplicator(), Settled(place.envelope, answer)))
+        encoded = encode_answer(answer)
+        self._writes.append(Settle(envelope.id, status.value, encoded, trail, answer.success, opposes, envelope.guild))
+        self._then.append((self._tools.deduplicator(), Settled(envelope, answer)))
 
     def bury(self, place: Place, fault: Fault, now: int) -> None:
         """The end of its way, in the dead letters."""
+        envelope = place.envelope
         answer = _answer(place, Status.DEAD, fault, now)
         trail = trail_of(place, settled=True)
-        self._writes.append(Bury(place.envelope.id, fault.code, encode_answer(answer), trail, place.attempts))
-        self._then.append((self._tools.deduplicator(), Settled(place.envelope, answer)))
+        encoded = encode_answer(answer)
+        self._writes.append(Bury(envelope.id, fault.code, encoded, trail, place.attempts, envelope.guild))
+        self._then.append((self._tools.deduplicator(), Settled(envelope, answer)))
 
     def reply(self, about: str, reply: Callable[[Any], None], value: object) -> None:
         """Answer an operator once all this is written."""
@@ -134,7 +148,11 @@ class Outbox:
                     self._tools.gate.leave(stranded.queue)
             writes, self._writes = self._writes, []
             then, self._then = self._then, []
-            self._tools.journal().tell(Commit(writes, then))
+            holding = self.holding
+            if holding is None:
+                self._tools.journal().tell(Commit(writes, then))
+            else:
+                self._tools.journal().tell(Commit(writes, then, holding.partition, holding.token))
         if self._events:
             events, self._events = self._events, []
             self._tools.publish(events)
@@ -150,6 +168,18 @@ class Outbox:
             if not flight.asked_at:
                 self._tools.gate.leave(flight.queue)
         self._departing = []
+
+    def disown(self) -> None:
+        """The guild is another router's now: nothing of this is decided any more."""
+        self.abandon()
+        self._writes = []
+        then, self._then = self._then, []
+        for ref, message in then:
+            if ref is None:
+                tell(message.reply, OwnerAway("its guild has just gone to another router", retry_after=1_000))
+        for flight in self._landed:
+            self._tools.flights.drop(flight)
+        self._landed = []
 
 
 def _answer(place: Place, status: Status, fault: Fault | None, now: int, data: bytes = b"") -> Answer:

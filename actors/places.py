@@ -15,7 +15,7 @@ EVENTS_KEPT = 64
 """Events of one envelope that are kept; a command that waits a thousand times explains itself with the newest."""
 
 
-def place_of(record: Record, position: int = 0) -> Place:
+def place_of(record: Record, position: int = 0, token: int = 0) -> Place:
     """A place as it was, with its attempts and events; ``position`` when it takes one only now."""
     place = Place(
         decode(record.frame, trusted=True),
@@ -26,6 +26,7 @@ def place_of(record: Record, position: int = 0) -> Place:
         expires_at=record.expires_at,
         attempts=record.attempts,
         until=record.until,
+        token=token,
     )
     if record.protocol:
         # The store counts the attempt when it begins, a place when it is spent.

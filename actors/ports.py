@@ -423,6 +423,7 @@ class Ticket(NamedTuple):
     sequence: int
     token: int  #: fencing token of the owner; 0: alone
     start_by: int = 0  #: not started later than this, ms since the epoch: then answered DEFERRED; 0: whenever
+    lapsed: Callable[[], bool] | None = None  #: asked right before it starts: ``True`` is answered DEFERRED likewise
 
 
 Done: TypeAlias = Callable[[Outcome], None]

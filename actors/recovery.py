@@ -1,7 +1,8 @@
 """Recovery: the way of every unsettled envelope, entered at the store.
 
 Runs at each start of the tree below the journal. New acceptances wait behind it at their guilds, so that the old order
-comes first; the door is opened when it is done.
+comes first; the door is opened when it is done. Of a store that several routers share it reads the partitions held
+already, which are none at the first start: those that are won later are read by ``actors.takeover``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from actors.runtime.ref import Ref
 from actors.tables.backlog import Backlog
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holdings
 
 PAGE = 2_000
 
@@ -36,6 +38,7 @@ class Recovery(Actor):
         gate: Gate,
         attach: Callable[[], None],
         finished: Callable[[int], None],
+        holdings: Holdings | None = None,
     ) -> None:
         super().__init__()
         self._journal = journal
@@ -44,6 +47,7 @@ class Recovery(Actor):
         self._gate = gate
         self._attach = attach
         self._finished = finished
+        self._holdings = holdings
         self._count = 0
 
     def on_start(self) -> None:
@@ -83,6 +87,11 @@ class Recovery(Actor):
         by_guild: dict[str, list[Place]] = {}
         for record in records:
             place = place_of(record)
+            if self._holdings is not None:
+                holding = self._holdings.of(place.envelope.guild)
+                if holding is None:
+                    continue
+                place.token = holding.token
             self._backlog.enter(place.envelope.id, place.envelope.guild)
             by_guild.setdefault(place.envelope.guild, []).append(place)
         for guild, places in by_guild.items():

@@ -32,7 +32,7 @@ def revive(
     refused = [letter.id for letter in letters if letter.replays >= max_replays]
     if dry_run:
         return Revived(Replayed([letter.id for letter in fit], refused, dry_run=True), [])
-    writes: list[Write] = [Replay(letter.id, max_replays, now + lease) for letter in fit]
+    writes: list[Write] = [Replay(letter.id, max_replays, now + lease, letter.guild) for letter in fit]
     detail = pack({"action": "replay"})
     writes += [Note(now, "operator", letter.id, letter.guild, operator, detail) for letter in fit]
     results = store.write(writes, now) if writes else []
@@ -41,5 +41,5 @@ def revive(
         for letter, position in zip(fit, results, strict=False)
         if isinstance(position, int) and position
     ]
-    ids = [letter.id for letter, position in zip(fit, results, strict=False) if position]
+    ids = [letter.id for letter, position in zip(fit, results, strict=False) if isinstance(position, int) and position]
     return Revived(Replayed(ids, refused, dry_run=False), records)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from actors.adapter import Adapter
+from actors.arrivals import Arrivals
+from actors.cluster import Cluster, Perform, shared
 from actors.deduplicator import Deduplicator
 from actors.envelope import Envelope
 from actors.guild import GuildActor
@@ -37,6 +39,7 @@ from actors.tables.deliveries import Desk
 from actors.tables.flights import Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holdings
 from actors.tables.landing import Landing
 from actors.tables.load import Load
 from actors.tables.services import Services
@@ -64,6 +67,7 @@ class Tables:
     counters: Counters = field(default_factory=Counters)
     held: Held = field(default_factory=Held)
     listeners: Listeners = field(default_factory=Listeners)
+    holdings: Holdings | None = None  #: of a store that several routers share
 
     @property
     def landing(self) -> Landing:
@@ -87,6 +91,8 @@ def engine_tree(
     reply: Callable[[Envelope, Answer], None],
     on_guild_given_up: Callable[[Ref, BaseException | None], None],
     on_queue_event: Callable[[str, Mapping[str, object]], None] | None = None,
+    name: str = "",
+    perform: Perform | None = None,
     extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
 ) -> SupervisorSpec:
     """The engine from the store (first up, last down) to the door (last up, first down).
@@ -131,7 +137,30 @@ def engine_tree(
         blame=tables.blame,
         random=random,
         pause_lane=pause_lane,
+        holdings=tables.holdings,
     )
+    holdings = tables.holdings
+    together: list[SupervisorSpec] = []
+    sharing = shared(store)
+    if sharing is not None and holdings is not None and perform is not None:
+        cluster = Cluster(
+            store=sharing,
+            name=name,
+            about=lambda: {"backlog": tables.backlog.total, "running": tables.gate.running, "held": len(holdings)},
+            perform=perform,
+            options=options,
+            clock=runtime.clock,
+            holdings=holdings,
+            protocols=protocols,
+            backlog=tables.backlog,
+            desk=tables.desk,
+            flights=tables.flights,
+            gate=tables.gate,
+            guilds=tables.guilds,
+            landing=tables.landing,
+            waiters=tables.waiters,
+        )
+        together = [cluster.spec(to)]
 
     def adapter(name: str) -> Callable[[], Adapter]:
         return lambda: Adapter(
@@ -157,6 +186,10 @@ def engine_tree(
                     backlog=tables.backlog,
                     held=tables.held,
                     retry=options.store_retry,
+                    doubt=options.store_doubt,
+                    arrived=None if holdings is None else Arrivals(holdings, tables.backlog),
+                    holdings=holdings,
+                    keeper=to("partitions"),
                 ),
                 shutdown="infinity",
             ),
@@ -194,6 +227,8 @@ def engine_tree(
                     journal=journal,
                     passivate_after=options.passivate_after,
                     sweep_every=options.sweep_every,
+                    backlog=None if holdings is None else tables.backlog,
+                    holdings=holdings,
                 ),
                 dispatcher="pool",
             ),
@@ -209,6 +244,7 @@ def engine_tree(
                     listening=lambda: bool(tables.listeners),
                     counters=tables.counters,
                     reply=reply,
+                    holdings=holdings,
                 ),
                 dispatcher="pool",
             ),
@@ -235,9 +271,11 @@ def engine_tree(
                     gate=tables.gate,
                     attach=lambda: attach_guilds(runtime, tables.guilds, guild_tools),
                     finished=recovered,
+                    holdings=holdings,
                 ),
                 dispatcher="pool",
             ),
+            *together,
             ChildSpec(
                 "intake",
                 lambda: Intake(

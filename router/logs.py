@@ -25,6 +25,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "queue:health-monitor": ("guild_router.health",),
     "queue:performance": ("guild_router.performance",),
     "queue:events": ("guild_router.hub",),
+    "cluster:partitions": ("guild_router.partitions",),
+    "cluster:news": ("guild_router.news",),
     "websocket:protocol": ("router.protocols.websocket",),
     "rest:protocol": ("router.protocols.rest",),
     "circuit-breaker:breaker": ("guild_router.breaker",),

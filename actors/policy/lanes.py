@@ -53,6 +53,7 @@ class Place:
         "sequence",
         "stage",
         "started_at",
+        "token",
         "tried",
         "until",
     )
@@ -68,7 +69,9 @@ class Place:
         expires_at: int = 0,
         attempts: int = 0,
         until: int = 0,
+        token: int = 0,
     ) -> None:
+        self.token = token  #: under which its partition was held when it was read; 0: alone
         self.envelope = envelope
         self.frame = frame
         self.sequence = sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 
@@ -46,6 +46,15 @@ class Backlog:
                     del self._guilds[guild]
                 else:
                     self._guilds[guild] = count - 1
+
+    def leave_guilds(self, which: Callable[[str], bool]) -> None:
+        """Those of these guilds are not this router's any more."""
+        with self._lock:
+            guilds = {guild for guild in self._guilds if which(guild)}
+            if guilds:
+                self._held = {id_: guild for id_, guild in self._held.items() if guild not in guilds}
+                for guild in guilds:
+                    del self._guilds[guild]
 
     def of(self, guild: str) -> int:
         """Unsettled envelopes of one guild."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actors.messages import Done
-from actors.outcome import Outcome, Verdict
+from actors.outcome import Fault, Outcome, Verdict
 from actors.policy.breaker import Breaker, Permit
+from actors.ports import ExecutionProtocol
 from actors.runtime.errors import RuntimeFault
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
@@ -15,6 +16,9 @@ from actors.tables.guilds import Guilds
 from actors.tables.services import Services
 
 logger = logging.getLogger("guild_router.adapter")
+
+
+HANDED_BACK = Outcome(Verdict.DEFERRED, executed=True, fault=Fault("shutdown", "handed back", True))
 
 
 class Landing:
@@ -39,6 +43,14 @@ class Landing:
             # Nobody is there to hear it; the flight keeps the outcome for the guild's next incarnation.
             logger.warning("the outcome of %s could not be told: %s", ticket.envelope.id, error)
         return True
+
+    def hand_back(self, flight: Flight, protocols: Mapping[str, ExecutionProtocol], now: int) -> bool:
+        """Put an attempt that its protocol can prove not to have started back into its lane, uncharged."""
+        if not flight.handed or flight.outcome is not None:
+            return False
+        if not protocols[flight.protocol].recall(flight.ticket.envelope.id):
+            return False
+        return self.land(flight, HANDED_BACK, now)
 
     def pilot(
         self, flight: Flight, permit: Permit, breaker: Breaker, now: Callable[[], int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from actors.envelope import Envelope
@@ -53,6 +54,23 @@ class Waiters:
     def ids(self) -> list[str]:
         """All ids somebody waits for."""
         return list(self._waiting)
+
+    def envelope(self, id: str) -> Envelope | None:  # noqa: A002
+        """That of one of those who wait for ``id``; ``None``: nobody does."""
+        others = self._waiting.get(id)
+        if isinstance(others, dict):
+            one = next(iter(list(others.values())), None)
+            return None if one is None else one.envelope
+        return None if others is None else others.envelope
+
+    def of(self, which: Callable[[Envelope], bool]) -> list[str]:
+        """Ids somebody waits for with an envelope of that kind."""
+        found = []
+        for id_ in self.ids():
+            envelope = self.envelope(id_)
+            if envelope is not None and which(envelope):
+                found.append(id_)
+        return found
 
     def clear(self) -> list[Waiting]:
         """Everybody; nobody will be answered any more."""

@@ -195,6 +195,7 @@ class _CommandRun(Run):
     def __init__(self, executor: Executor, handler: Handler, ticket: Ticket, done: Done, protocol: str) -> None:
         super().__init__(is_async=handler.is_async, timeout=handler.timeout, deadline=ticket.deadline)
         self.start_by = ticket.start_by
+        self.lapsed = ticket.lapsed
         self._executor = executor
         self.handler = handler
         self.ticket = ticket

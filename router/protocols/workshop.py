@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from threading import Condition, Lock
 from typing import Any
@@ -42,11 +42,23 @@ class Stage(Enum):
 class Run:
     """One call of a handler; subclasses say which and for whom. Times are milliseconds."""
 
-    __slots__ = ("awaitable", "deadline", "hung", "is_async", "limit", "on_thread", "stage", "start_by", "timeout")
+    __slots__ = (
+        "awaitable",
+        "deadline",
+        "hung",
+        "is_async",
+        "lapsed",
+        "limit",
+        "on_thread",
+        "stage",
+        "start_by",
+        "timeout",
+    )
 
     def __init__(self, *, is_async: bool, timeout: int, deadline: int = 0) -> None:
         self.is_async = is_async
         self.start_by = 0  #: not begun later; 0: whenever
+        self.lapsed: Callable[[], bool] | None = None  #: not begun once it says so
         self.timeout = timeout  #: from its beginning; 0: the workshop's own
         self.deadline = deadline  #: not begun, and not waited for, later than this (since the epoch); 0: never
         self.stage = Stage.WAITING
@@ -203,6 +215,10 @@ class Workshop:
         if (run.deadline and now >= run.deadline) or (run.start_by and now >= run.start_by):
             if self.withdraw(run):
                 run.unstarted(results.deferred("too_late", "no handler was free before its deadline", BUSY))
+            return 0
+        if run.lapsed is not None and run.lapsed():
+            if self.withdraw(run):
+                run.unstarted(results.deferred("lease_lapsed", "its guild may be another router's by now", BUSY))
             return 0
         deadline = now + (run.timeout or self._timeout)
         if run.deadline and run.deadline < deadline:

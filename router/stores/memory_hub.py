@@ -15,7 +15,7 @@ from actors.ports import Record
 from actors.sharing import Lease, Member, Moved, News
 from router.stores.memory import MEMORY_RETENTION
 from router.stores.memory_messages import MemoryMessages, record_of
-from router.stores.memory_queues import MemoryQueues
+from router.stores.memory_workers import MemoryWorkers
 from router.stores.retention import Retention
 
 Heard = Callable[[News], None]
@@ -46,8 +46,8 @@ class Slice(MemoryMessages):
         return row is None or bool(row.status)
 
 
-class Shelf(MemoryQueues):
-    """The named queues."""
+class Shelf(MemoryWorkers):
+    """The named queues, and what workers did with them."""
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
@@ -56,9 +56,10 @@ class Shelf(MemoryQueues):
     def _check(self) -> None:
         pass  # whether anybody may ask is its handle's business
 
-    def sweep_failed(self, now: int, limit: int) -> int:
-        """Forget failed entries past their time; how many."""
-        return self._sweep_failed(now, limit)
+    def sweep(self, now: int, limit: int) -> int:
+        """Forget failed entries and executions past their time; how many."""
+        swept = self._sweep_failed(now, limit)
+        return swept + self._sweep_workers(now, limit - swept)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
@@ -15,14 +15,10 @@ from actors.ports import (
     AuditFilter,
     AuditLine,
     Bury,
-    Claim,
     DeadFilter,
     DeadLetter,
     Duplicate,
-    Entry,
-    Nack,
     Note,
-    QueueStats,
     Record,
     Result,
     Settle,
@@ -32,12 +28,13 @@ from actors.ports import (
 )
 from actors.sharing import Answered, Arrived, Lease, Lost, Member, News, SharedStore, Told, partition_of
 from router.stores.memory_hub import Heard, MemoryHub, Shelf, Slice
+from router.stores.memory_shared_queues import MemorySharedQueues
 
 T = TypeVar("T")
 
 
-class MemorySharedStore(SharedStore):
-    """``Store``, ``Queues`` and what sharing adds. Of one router; others have their own on the same hub."""
+class MemorySharedStore(MemorySharedQueues, SharedStore):
+    """``Store``, ``Queues``, ``Workers`` and what sharing adds: one router's, others have theirs on the hub."""
 
     durability = "process"
 
@@ -199,7 +196,7 @@ class MemorySharedStore(SharedStore):
         with self.hub.lock:
             for part in self._held():
                 left -= part.sweep(now, left)
-            return limit - left + self.hub.shelf.sweep_failed(now, left)
+            return limit - left + self.hub.shelf.sweep(now, left)
 
     def _part(self, guild: str) -> Slice:
         self._check()
@@ -209,44 +206,6 @@ class MemorySharedStore(SharedStore):
         self._check()
         with self.hub.lock:
             return [read(part) for part in self.hub.slices]
-
-    # ------------------------------------------------------------ named queues
-
-    def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.append(entries, now))
-
-    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
-        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until))
-
-    def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.ack(claims, now, keep))
-
-    def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.nack(nacks, now, keep))
-
-    def extend(self, claims: Sequence[tuple[str, int]], until: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.extend(claims, until))
-
-    def remove(self, ids: Sequence[str]) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.remove(ids))
-
-    def purge(self, queue: str) -> int:
-        return self._shelved(lambda shelf: shelf.purge(queue))
-
-    def pause(self, queue: str, paused: bool) -> None:
-        self._shelved(lambda shelf: shelf.pause(queue, paused))
-
-    def paused(self) -> frozenset[str]:
-        return self._shelved(lambda shelf: shelf.paused())
-
-    def queue_stats(self) -> Mapping[str, QueueStats]:
-        return self._shelved(lambda shelf: shelf.queue_stats())
-
-    def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
-        return self._shelved(lambda shelf: shelf.failed(queue, limit))
-
-    def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
-        return self._shelved(lambda shelf: shelf.replay_failed(queue, ids, now))
 
     def _shelved(self, use: Callable[[Shelf], T]) -> T:
         self._check()

@@ -1,0 +1,385 @@
+"""The lease keeper: which partitions this router owns. It has a thread of its own, so that no busy pool makes it late.
+
+Every third of a lease it renews what is held, shows that the router lives, looks who owns what, takes what is free and
+due to it, and begins to give away what it has too much of. What could not be renewed in time is dropped here before the
+store could give it to another: whoever starts something asks the holding, which knows the time by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from actors.codec import pack
+from actors.errors import StoreError
+from actors.messages import Arrivals, Depart, Disown, Seized, StoreCall, Wake
+from actors.options import Options
+from actors.outcome import Outcome, Verdict
+from actors.policy.partitions import decide
+from actors.ports import ExecutionProtocol
+from actors.runtime.actor import Actor
+from actors.runtime.clock import Timer
+from actors.runtime.errors import RuntimeFault
+from actors.runtime.ref import Ref
+from actors.sharing import Moved, SharedStore
+from actors.tables.backlog import Backlog
+from actors.tables.flights import Flight, Flights
+from actors.tables.gate import Gate
+from actors.tables.guilds import Guilds
+from actors.tables.holdings import Holding, Holdings, Stage
+from actors.tables.landing import Landing
+from actors.takeover import Takeover
+
+logger = logging.getLogger("guild_router.partitions")
+
+GLANCE = 0.01
+"""Seconds between looks whether a partition that is given away has come to rest."""
+
+FORGOTTEN = Outcome(Verdict.NOT_APPLIED)
+
+
+class Departed(NamedTuple):
+    """Asked of the keeper at the end: answered when it has let go of everything."""
+
+
+class Partitions(Actor):
+    """Wins, renews, loses and gives away. ``about()``: what other routers may know of this one."""
+
+    mailbox_capacity = 100_000
+
+    def __init__(
+        self,
+        store: SharedStore,
+        *,
+        name: str,
+        about: Callable[[], Mapping[str, object]],
+        options: Options,
+        holdings: Holdings,
+        takeover: Takeover,
+        journal: Callable[[], Ref],
+        scheduler: Callable[[], Ref],
+        guilds: Guilds,
+        flights: Flights,
+        landing: Landing,
+        gate: Gate,
+        backlog: Backlog,
+        protocols: Mapping[str, ExecutionProtocol],
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._leases = store.leases()
+        self._connected = False
+        self._name = name
+        self._about = about
+        self._ttl = options.lease
+        self._beat = options.lease / 3_000
+        self._margin = options.lease_margin / 1_000
+        self._patience = options.handover / 1_000
+        self._holdings = holdings
+        self._takeover = takeover
+        self._journal = journal
+        self._scheduler = scheduler
+        self._guilds = guilds
+        self._flights = flights
+        self._landing = landing
+        self._gate = gate
+        self._backlog = backlog
+        self._protocols = protocols
+        self._failing = False
+        self._moved = False
+        self._next: Timer | None = None
+        self._glance: Timer | None = None
+        self._flushing: dict[int, Holding] = {}  # at rest; released when the journal has written what they left
+        self._stuck: dict[int, float] = {}  # would not come to rest, since
+
+    # ------------------------------------------------------------ messages
+
+    def on_start(self) -> None:
+        self._tend()
+
+    def on_stop(self) -> None:
+        if self._holdings.departing:
+            self._let_go()
+        self._leases.close()
+
+    def on_failure(self, *_: object) -> None:
+        # The holdings stay: the successor renews them, or their time is over by itself.
+        self._leases.close()
+
+    def on_receive(self, message: object) -> Any:
+        match message:
+            case _Tick():
+                self._next = None
+                self._tend()
+            case Moved():
+                self._moved = True
+            case _Glance():
+                self._glance = None
+                self._watch_leaving()
+            case _Flushed(holdings, error):
+                self._flushed(holdings, error)
+            case Seized(partition, token):
+                holding = self._holdings.get(partition)
+                if holding is not None and holding.token == token:
+                    self._lose(holding, "the store says it is another's")
+            case Depart():
+                self._depart()
+            case Departed():
+                self._let_go()
+        return None
+
+    def on_flush(self) -> None:
+        if self._moved:
+            self._moved = False
+            self._tend()
+
+    # ------------------------------------------------------------ the beat
+
+    def _tend(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = self.send_after(self._beat, _Tick())
+        self._drop_lapsed()
+        try:
+            self._connect()
+            self._renew()
+            if not self._holdings.departing:
+                self._look()
+        except StoreError as error:
+            self._fail(error)
+        else:
+            if self._failing:
+                self._failing = False
+                logger.warning("the leases can be reached again")
+        self._watch_leaving()
+
+    def _connect(self) -> None:
+        if not self._connected:
+            self._leases.open()
+            self._connected = True
+
+    def _fail(self, error: StoreError) -> None:
+        if not self._failing:
+            self._failing = True
+            logger.error("the leases cannot be reached: %s", error)
+        self._drop_lapsed()
+
+    def _drop_lapsed(self) -> None:
+        for holding in self._holdings.all():
+            if holding.lapsed():
+                self._lose(holding, "it could not be renewed in time")
+
+    def _renew(self) -> None:
+        held = {holding.partition: holding for holding in self._holdings.all()}
+        if not held:
+            return
+        asked = self.clock.monotonic()
+        tokens = {partition: holding.token for partition, holding in held.items()}
+        kept = self._leases.renew(self._holdings.router, tokens, self._ttl)
+        for partition, holding in held.items():
+            if partition in kept:
+                holding.until = self._until(asked)
+            else:
+                self._lose(holding, "its lease had lapsed")
+
+    def _until(self, asked: float) -> float:
+        """Counted from before the store was asked, so that it is over here before it is over there."""
+        return asked + self._ttl / 1_000 - self._margin
+
+    def _look(self) -> None:
+        holdings = self._holdings
+        me = holdings.router
+        holdings.members = self._leases.join(me, self._name, pack(dict(self._about())), self._ttl)
+        holdings.leases = self._leases.look()
+        holdings.seen_at = self.clock.now()
+        owners = [lease.router if lease.left else "" for lease in holdings.leases]
+        for holding in holdings.all():
+            owners[holding.partition] = me
+        now = self.clock.monotonic()
+        self._stuck = {each: since for each, since in self._stuck.items() if now - since < 3 * self._patience}
+        leaving = [holding.partition for holding in holdings.all() if holding.stage is Stage.LEAVING]
+        moves = decide(
+            me,
+            {member.router for member in holdings.members},
+            owners,
+            running=self._running(),
+            leaving=leaving,
+            stuck=self._stuck,
+        )
+        if moves.acquire:
+            self._acquire(moves.acquire)
+        for holding in holdings.all():
+            if holding.partition in moves.release:
+                if holding.stage is Stage.OPEN:
+                    self._leave(holding)
+            elif holding.stage is Stage.LEAVING:
+                self._stay(holding)
+
+    def _acquire(self, partitions: tuple[int, ...]) -> None:
+        asked = self.clock.monotonic()
+        leases = self._leases.acquire(self._holdings.router, partitions, self._ttl)
+        won = [self._holdings.win(lease.partition, lease.token, self._until(asked)) for lease in leases]
+        if won:
+            self._takeover.take(won)
+
+    # ------------------------------------------------------------ losing
+
+    def _lose(self, holding: Holding, why: str) -> None:
+        """At once, whatever runs: its late outcomes are fenced, nothing is charged, and its next owner finds it all."""
+        logger.warning("lost partition %d: %s", holding.partition, why)
+        self._forget(holding)
+
+    def _forget(self, holding: Holding) -> None:
+        partition = holding.partition
+        if not self._holdings.lose(holding):
+            return
+        self._store.drop(partition)
+        self._flushing.pop(partition, None)
+        for flight in self._flights_of(partition):
+            if flight.ticket.token == holding.token:
+                self._strand(flight)
+        self._backlog.leave_guilds(lambda guild: self._holdings.partition(guild) == partition)
+        self._wake(partition)
+        self._tell(self._scheduler(), Disown(partition))
+
+    def _strand(self, flight: Flight) -> None:
+        if flight.handed and flight.outcome is None:
+            self._protocols[flight.protocol].recall(flight.ticket.envelope.id)
+        if self._flights.land(flight, FORGOTTEN, 0):
+            self._gate.leave(flight.queue)
+        self._flights.drop(flight)
+
+    def _wake(self, partition: int) -> None:
+        for guild in self._guilds.everybody():
+            if self._holdings.partition(guild) == partition:
+                self._guilds.wake(guild, Wake())
+
+    def _flights_of(self, partition: int) -> list[Flight]:
+        return [each for each in self._flights.all() if self._holdings.partition(each.guild) == partition]
+
+    def _running(self) -> dict[int, int]:
+        counts: dict[int, int] = {}
+        for flight in self._flights.all():
+            partition = self._holdings.partition(flight.guild)
+            counts[partition] = counts.get(partition, 0) + 1
+        return counts
+
+    # ------------------------------------------------------------ giving away
+
+    def _leave(self, holding: Holding) -> None:
+        """Nothing of it starts any more; what waits for its executor is handed back, what runs may end."""
+        if holding.stage is Stage.LEAVING:
+            return
+        holding.leave(self.clock.monotonic())
+        for flight in self._flights_of(holding.partition):
+            self._landing.hand_back(flight, self._protocols, self.clock.now())
+
+    def _stay(self, holding: Holding) -> None:
+        """It is not given away after all."""
+        if holding.partition in self._flushing:
+            return  # nearly gone
+        holding.stage = Stage.OPEN
+        self._tell(self._journal(), Arrivals((holding.partition,)))
+        self._wake(holding.partition)
+
+    def _watch_leaving(self) -> None:
+        leaving = [holding for holding in self._holdings.all() if holding.stage is Stage.LEAVING]
+        if not leaving:
+            return
+        starting = {holding.partition for holding in leaving if holding.starting}
+        running = self._running()  # after the look at who is starting: what they start stands here, or they still do
+        now = self.clock.monotonic()
+        resting = []
+        for holding in leaving:
+            if holding.partition in self._flushing:
+                continue
+            if holding.partition not in starting and not running.get(holding.partition):
+                self._flushing[holding.partition] = holding
+                resting.append(holding)
+            elif now - holding.left_at > self._patience and not self._holdings.departing:
+                self._stuck[holding.partition] = now
+                self._stay(holding)
+        if resting:
+            self._flush(resting)
+        if self._glance is None:
+            self._glance = self.send_after(GLANCE, _Glance())
+
+    def _flush(self, holdings: list[Holding]) -> None:
+        # Nothing runs and nothing starts; what the last attempts came to is on its way to the journal, or there.
+        me = self.me
+        call = StoreCall(lambda *_: None, lambda result: me.tell(_Flushed(holdings, isinstance(result, Exception))))
+        if not self._tell(self._journal(), call):
+            self._flushed(holdings, error=True)
+
+    def _flushed(self, holdings: list[Holding], error: bool) -> None:
+        free: dict[int, int] = {}
+        for holding in holdings:
+            if self._flushing.pop(holding.partition, None) is holding and not error:
+                self._forget(holding)
+                free[holding.partition] = holding.token
+        if free:
+            logger.info("gave away %s", ", ".join(map(str, free)))
+            self._release(free)
+
+    def _release(self, tokens: dict[int, int]) -> None:
+        try:
+            self._connect()
+            self._leases.release(self._holdings.router, tokens)
+        except StoreError as error:
+            logger.warning("partitions could not be released, their leases lapse: %s", error)
+
+    # ------------------------------------------------------------ the end
+
+    def _depart(self) -> None:
+        """No member any more, so that others take what is released; leases are kept until their partitions rest."""
+        if self._holdings.departing:
+            return
+        self._holdings.departing = True
+        for holding in self._holdings.all():
+            self._leave(holding)
+        self._leave_members()
+        self._watch_leaving()
+
+    def _let_go(self) -> None:
+        tokens = {holding.partition: holding.token for holding in self._holdings.all()}
+        for holding in self._holdings.all():
+            self._forget(holding)
+        if tokens:
+            self._release(tokens)
+        if not self._holdings.departing:
+            self._holdings.departing = True
+            self._leave_members()
+
+    def _leave_members(self) -> None:
+        try:
+            self._connect()
+            self._leases.leave(self._holdings.router)
+        except StoreError as error:
+            logger.warning("the other routers could not be told of this one's end: %s", error)
+
+    def _tell(self, ref: Ref, message: object) -> bool:
+        try:
+            ref.tell(message)
+        except RuntimeFault as error:
+            logger.debug("%s was not told: %s", ref.name, error)
+            return False
+        return True
+
+
+class _Tick:
+    """To itself: a third of a lease is over."""
+
+
+class _Glance:
+    """To itself: look whether something has come to rest."""
+
+
+class _Flushed:
+    """The journal's answer: what these partitions left is written, or (``error``) could not be."""
+
+    __match_args__ = ("holdings", "error")
+
+    def __init__(self, holdings: list[Holding], error: bool) -> None:
+        self.holdings = holdings
+        self.error = error

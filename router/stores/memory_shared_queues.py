@@ -1,0 +1,81 @@
+"""Named queues and workers of a ``MemoryHub``, asked through one router's handle."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from actors.ports import Claim, Entry, Nack, Queues, QueueStats
+from actors.workers import Answered, Execution, Finish, Presence, Undertake, Workers
+from router.stores.memory_hub import Shelf
+
+T = TypeVar("T")
+
+
+class MemorySharedQueues(Queues, Workers):
+    """They are the hub's, all of them, whoever owns which partition."""
+
+    @abstractmethod
+    def _shelved(self, use: Callable[[Shelf], T]) -> T:
+        """Use the hub's, if the handle may."""
+
+    def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.append(entries, now))
+
+    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until))
+
+    def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.ack(claims, now, keep))
+
+    def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.nack(nacks, now, keep))
+
+    def extend(self, claims: Sequence[tuple[str, int]], until: int) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.extend(claims, until))
+
+    def remove(self, ids: Sequence[str]) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.remove(ids))
+
+    def purge(self, queue: str) -> int:
+        return self._shelved(lambda shelf: shelf.purge(queue))
+
+    def pause(self, queue: str, paused: bool) -> None:
+        self._shelved(lambda shelf: shelf.pause(queue, paused))
+
+    def paused(self) -> frozenset[str]:
+        return self._shelved(lambda shelf: shelf.paused())
+
+    def queue_stats(self) -> Mapping[str, QueueStats]:
+        return self._shelved(lambda shelf: shelf.queue_stats())
+
+    def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
+        return self._shelved(lambda shelf: shelf.failed(queue, limit))
+
+    def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
+        return self._shelved(lambda shelf: shelf.replay_failed(queue, ids, now))
+
+    def begin(self, undertakings: Sequence[Undertake], now: int) -> list[Execution | bool]:
+        return self._shelved(lambda shelf: shelf.begin(undertakings, now))
+
+    def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:
+        return self._shelved(lambda shelf: shelf.finish(finishes, now, keep))
+
+    def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
+        return self._shelved(lambda shelf: shelf.executions(queue, ids))
+
+    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
+        return self._shelved(lambda shelf: shelf.answers(asker, queues, limit))
+
+    def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
+        self._shelved(lambda shelf: shelf.heard(asker, answers))
+
+    def report(self, presence: Presence, now: int, ttl: int) -> None:
+        self._shelved(lambda shelf: shelf.report(presence, now, ttl))
+
+    def retire(self, worker: str) -> None:
+        self._shelved(lambda shelf: shelf.retire(worker))
+
+    def workers(self, now: int) -> list[Presence]:
+        return self._shelved(lambda shelf: shelf.workers(now))
