@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.envelope import Envelope
+from actors.policy.balancing import Balance
 from actors.ports import ExecutionProtocol
 from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
@@ -15,6 +16,7 @@ from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
 from router.protocols.handlers import Handlers
 from router.protocols.queue import QueueProtocol
+from router.protocols.websocket.protocol import WebSocketProtocol
 from router.settings import Settings
 
 
@@ -31,6 +33,7 @@ class Protocols:
         desk: Desk,
         decode: Callable[[Envelope], Any],
         named_queues: Callable[[], Ref],
+        executors_changed: Callable[[], None],
     ) -> None:
         self.executor = Executor(
             handlers, clock, workers=settings.workers, timeout_ms=settings.direct_execution_timeout, decode=decode
@@ -40,10 +43,16 @@ class Protocols:
         self.queue = QueueProtocol(
             named_queues, desk, self.executor, clock=clock, concurrency=settings.queue_concurrency
         )
+        self.websocket = WebSocketProtocol(
+            clock=clock,
+            timeout_ms=settings.websocket_timeout,
+            balance=Balance(settings.socket_balance),
+            changed=executors_changed,
+        )
 
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides."""
-        found: list[ExecutionProtocol] = [self.direct, self.queue]
+        found: list[ExecutionProtocol] = [self.direct, self.queue, self.websocket]
         return found if self.rest is None else [*found, self.rest]
 
 

@@ -110,6 +110,7 @@ class Router:
             desk=self._desk,
             decode=self._decode,
             named_queues=lambda: self.engine.runtime.ref("queues"),
+            executors_changed=self._executors_changed,
         )
         self.engine = Engine(
             self.store,

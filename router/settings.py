@@ -32,6 +32,7 @@ from router.messages.queues import QUEUES
 from router.settings_errors import SettingsError, from_validation
 from router.settings_queues import bounds_of, rules_of
 from router.settings_rest import RestSettings
+from router.settings_sockets import SocketSettings
 from router.settings_sources import OURS, read_environment, read_file
 from router.settings_streams import StreamSettings
 from router.settings_tables import Count, Ms, QueueSettings, TypeSettings, over_facts
@@ -81,7 +82,7 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class Settings(RestSettings, StreamSettings, BaseModel):
+class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
     """Everything that can be set. From Python nothing but the arguments counts; ``Settings.load`` reads the rest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
@@ -109,7 +110,7 @@ class Settings(RestSettings, StreamSettings, BaseModel):
     circuit_breaker_failure_threshold: Count = Field(5, description="failures that open a breaker")
     circuit_breaker_recovery_timeout: Ms = Field(30_000, description="an open breaker lets a probe through after it")
     circuit_breaker_monitor_interval: Ms = Field(10_000, description="the window in which failures count")
-    websocket_timeout: Ms = Field(30_000, description="longest wait over websocket (a later version)")
+    websocket_timeout: Ms = Field(30_000, description="longest wait for a bot's result over websocket")
     rest_timeout: Ms = Field(15_000, description="longest wait for an answer over rest; the request goes on")
     direct_execution_timeout: Ms = Field(5_000, description="longest run of a handler in this process")
     guild_running: Count = Field(10, description="lanes of one guild that run at once")

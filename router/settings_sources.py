@@ -10,7 +10,7 @@ from typing import Any
 from router.settings_errors import SettingsError, unknown
 
 OURS = "ROUTER_"
-TABLES = frozenset(("queues", "types", "upstreams"))  #: what only a file can say
+TABLES = frozenset(("queues", "socket_events", "types", "upstreams"))  #: what only a file can say
 #: the names of other programs that we read as they are; each is also known with our prefix
 FOREIGN = frozenset(
     (

@@ -416,7 +416,7 @@ def test_a_protocol_nobody_has_and_options_of_the_wrong_kind_are_refused_at_once
     wrong: list[dict[str, Any]] = [
         {"protocols": "direct"},
         {"protocols": ["bogus"]},
-        {"protocols": ["websocket"]},
+        {"protocols": ["rest"]},
         {"delay": "1"},
         {"delay": float("nan")},
         {"expires_in": -1},

@@ -69,6 +69,7 @@ class AskRecord(Frame):
 
     op: Literal["record"] = "record"
     ids: list[str]
+    envelopes: list[Sealed]  #: the same ones, for whoever can only look whether it happened
 
 
 class Ack(Frame):
@@ -144,12 +145,13 @@ class Event(Frame):
 
 
 class Gap(Frame):
-    """Events between the cursor that was asked for and ``cursor`` are forgotten: look anew, then go on from here."""
+    """Events of a subscription are missing here: look anew. What comes after ``cursor`` is complete again."""
 
     op: Literal["gap"] = "gap"
     subscription: str
-    after: str  #: what was asked for
-    cursor: str  #: the oldest place from which all that follows is there
+    cursor: str
+    why: Literal["slow", "too_old", "other_log"]  #: not read in time; forgotten since; the router began anew
+    missed: int | None = None
 
 
 class Ping(Frame):

@@ -150,7 +150,10 @@ FROM_ROUTER: list[tuple[Frame, str]] = [
             '"userId":"7","createdAt":0,"expiresAt":0,"headers":{},"data":{"userId":"9"}}}'
         ),
     ),
-    (AskRecord(correlation_id="4", ids=["e1"]), '{"op":"record","correlationId":"4","ids":["e1"]}'),
+    (
+        AskRecord(correlation_id="4", ids=["e1"], envelopes=[]),
+        '{"op":"record","correlationId":"4","ids":["e1"],"envelopes":[]}',
+    ),
     (
         Ack(correlation_id="5", job_id="e1", request_id="r", position=0, sequence=3, duplicate=False),
         '{"op":"ack","correlationId":"5","jobId":"e1","requestId":"r","position":0,"sequence":3,"duplicate":false}',
@@ -193,8 +196,8 @@ FROM_ROUTER: list[tuple[Frame, str]] = [
         ),
     ),
     (
-        Gap(correlation_id="8", subscription="a", after="y-1", cursor="x-0"),
-        '{"op":"gap","correlationId":"8","subscription":"a","after":"y-1","cursor":"x-0"}',
+        Gap(correlation_id="8", subscription="a", cursor="x-0", why="too_old", missed=3),
+        '{"op":"gap","correlationId":"8","subscription":"a","cursor":"x-0","why":"too_old","missed":3}',
     ),
     (
         Closing(correlation_id="0", reason="draining", retry_after=1_000),

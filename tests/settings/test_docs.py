@@ -14,7 +14,7 @@ from router.settings_tables import QueueSettings, TypeSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 BEGIN, END = "<!-- made from the code: begin -->\n", "<!-- made from the code: end -->\n"
-TABLES = {"queues", "types", "upstreams"}
+TABLES = {"queues", "socket_events", "types", "upstreams"}
 SECTIONS = {
     '`[queues."bot:moderation"]`': QueueSettings,
     "`[types.BAN_USER]`": TypeSettings,

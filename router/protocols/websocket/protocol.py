@@ -1,0 +1,379 @@
+"""The protocol: attempts go to connected bots, outcomes come back, doubts are settled by those who know."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from threading import Condition
+
+from actors.envelope import Envelope
+from actors.errors import EnvelopeError
+from actors.outcome import Outcome, Verdict
+from actors.policy.balancing import Balance
+from actors.ports import Done, Ticket
+from actors.runtime.clock import Clock
+from router.frames import to_router
+from router.frames.codec import FRAME_BYTES
+from router.protocols import results
+from router.protocols.coarse import NEVER, CoarseTimer
+from router.protocols.executor import tell
+from router.protocols.records import Records
+from router.protocols.websocket.attempt import Attempt, order_of, outcome_of, refusal_of
+from router.protocols.websocket.bots import Bot, Bots, Offer
+from router.protocols.websocket.doubts import Doubts
+from router.protocols.workshop import BUSY, STOPPED
+
+logger = logging.getLogger("router.protocols.websocket")
+
+WAITING = 1_000  # attempts that wait for a bot that is full; more are put off at once
+OVERDUE = 10_000  # attempts nobody waits for any more, and whose end may still come
+
+
+class WebSocketProtocol:
+    """Executes over the sockets of bots. ``changed`` is called when a bot comes or goes, or what it can do changes.
+
+    An attempt that was not sent has proof of not having happened. One that was sent and whose connection ended, or that
+    takes longer than ``timeout_ms``, is in doubt; ``verify`` then asks the bot's dedupe record, if need be when it has
+    come back, within ``doubts.PATIENCE``.
+    """
+
+    name = "websocket"
+    dedupes = True
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timeout_ms: int = 30_000,
+        balance: Balance = Balance.ROUND_ROBIN,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._clock = clock
+        self._timeout = timeout_ms
+        self._changed = changed
+        self._open = False
+        self._lock = Condition()  # notified when an attempt ends
+        self._bots = Bots(balance)
+        self._attempts: dict[str, Attempt] = {}
+        self._waiting: deque[Attempt] = deque()
+        self._overdue: dict[str, Attempt] = {}
+        self._records = Records()
+        self._doubts = Doubts(clock, self._lock, self._bots)
+        self._timer = CoarseTimer(clock, self._look)
+
+    # ------------------------------------------------------------ asked by the engine (actors.ports.ExecutionProtocol)
+
+    def open(self) -> None:
+        """See ``ExecutionProtocol``; may be called again."""
+        self._open = True
+
+    def close(self, drain: float) -> None:
+        """See ``ExecutionProtocol``; what was not sent is handed back, what runs on after ``drain`` s is in doubt."""
+        with self._lock:
+            self._open = False
+            unsent = [attempt for attempt in self._attempts.values() if not attempt.sent]
+            for attempt in unsent:
+                self._forget(attempt)
+            self._waiting.clear()
+        for attempt in unsent:
+            attempt.tell(results.deferred("shutting_down", "the router stops", STOPPED))
+        with self._lock:
+            if drain > 0 and self._attempts:
+                self._lock.wait_for(lambda: not self._attempts, drain)
+            left = list(self._attempts.values())
+            for attempt in left:
+                self._forget(attempt)
+                self._remember_overdue(attempt)
+        for attempt in left:
+            attempt.tell(results.in_doubt("shutting_down", "it still ran when the router stopped"))
+        self._doubts.give_up()
+        self._timer.stop()
+
+    def reaches(self, envelope: Envelope) -> bool:
+        """Whether a connected bot handles the type for the guild."""
+        with self._lock:
+            return self._open and bool(self._bots.fitting(envelope, self._clock.now()))
+
+    def idempotent(self, envelope: Envelope) -> bool:
+        """Whether every bot that could get it declared so."""
+        with self._lock:
+            fitting = self._bots.fitting(envelope, self._clock.now())
+        return bool(fitting) and all(envelope.type in bot.offer.idempotent for bot in fitting)
+
+    def start(self, ticket: Ticket, done: Done) -> None:
+        """See ``ExecutionProtocol``."""
+        id_, now = ticket.envelope.id, self._clock.now()
+        deadline = min(ticket.deadline or NEVER, now + self._timeout)
+        outcome: Outcome | None = None
+        with self._lock:
+            running = self._attempts.get(id_)
+            if running is not None:
+                running.waiters.append(done)
+                self._timer.want(running.deadline, now)
+                return
+            safe = self._safe(ticket.envelope, now)
+            known = self._records.answer(id_, ticket.attempt, safe=safe) if self._open else None
+            if known is not None:
+                outcome = known
+            elif not self._open:
+                outcome = results.deferred("shutting_down", "the router stops", STOPPED)
+            else:
+                attempt = Attempt(ticket, done, deadline)
+                outcome = self._place(attempt, now)
+                if outcome is None:
+                    self._attempts[id_] = attempt
+        if outcome is not None:
+            tell(done, outcome)
+        else:
+            self._timer.want(min(deadline, ticket.start_by or NEVER), now)
+
+    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+        """``True`` while it has not left this process."""
+        with self._lock:
+            attempt = self._attempts.get(id)
+            if attempt is None or attempt.sent:
+                return False
+            self._forget(attempt)
+        self._fill()
+        return True
+
+    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+        """By what was heard since; else by the dedupe record of the bot that had it, which may have to come back."""
+        known: Outcome | None = None
+        with self._lock:
+            known = self._records.find(envelope.id)
+            if known is None or known.verdict is Verdict.IN_DOUBT:
+                known = None
+                self._doubts.ask(envelope, self._overdue.get(envelope.id), done)
+            elif known.verdict is Verdict.NOT_APPLIED:
+                self._records.forget(envelope.id)  # it is heard now, and the next attempt executes
+        if known is not None:
+            tell(done, known.verdict is Verdict.APPLIED)
+
+    # ------------------------------------------------------------ told by connections
+
+    def join(self, bot: Bot, offer: Offer) -> None:
+        """A bot announces itself, or something new about itself."""
+        replaced: Bot | None = None
+        with self._lock:
+            if bot.gone:
+                return
+            before, bot.offer = bot.offer, offer
+            bot.draining = False
+            if self._bots.find(bot.name) is not bot:
+                replaced = self._bots.add(bot)
+            questions = self._doubts.questions(bot)
+        if replaced is not None:
+            logger.warning("bot %s connected again; its former connection is closed", bot.name)
+            self.leave(replaced)
+            replaced.link.replace()
+        for question in questions:
+            bot.link.say(question)
+        if offer != before or replaced is not None:
+            self._changed()
+        self._fill()
+
+    def drain(self, bot: Bot) -> None:
+        """It wants no more; what it has may end, what has not left for it yet goes elsewhere."""
+        with self._lock:
+            bot.draining = True
+            unsent = [attempt for attempt in self._of(bot) if not attempt.sent]
+        self._elsewhere(unsent)
+        self._changed()
+
+    def leave(self, bot: Bot) -> None:
+        """Its connection ended: what was sent is in doubt, the rest goes elsewhere."""
+        with self._lock:
+            if bot.gone:
+                return
+            bot.gone = True
+            self._bots.remove(bot)
+            mine = self._of(bot)
+            lost = [attempt for attempt in mine if attempt.sent]
+            for attempt in lost:
+                self._forget(attempt)
+                self._remember_overdue(attempt)
+        self._elsewhere([attempt for attempt in mine if not attempt.sent])
+        for attempt in lost:
+            attempt.tell(results.in_doubt("connection_lost", f"bot {bot.name} went away before it had answered"))
+        if bot.offer.handles:
+            self._changed()
+
+    def taken(self, bot: Bot, said: to_router.Taken) -> None:
+        """It has it."""
+        with self._lock:
+            was_stalled = bot.stalled(self._clock.now())
+            bot.unacked.pop(said.id, None)
+            attempt = self._attempts.get(said.id)
+            if attempt is not None and attempt.bot is bot:
+                attempt.acked = True
+            recovered = was_stalled and not bot.stalled(self._clock.now())
+        if recovered:
+            self._changed()
+            self._fill()
+
+    def executed(self, bot: Bot, said: to_router.Executed) -> None:
+        """It says what came of it; also of what nobody waits for any more."""
+        self._ended(bot, said.id, said.attempt, outcome_of(said))
+
+    def refused(self, bot: Bot, said: to_router.Refused) -> None:
+        """It did not start it."""
+        self._ended(bot, said.id, said.attempt, refusal_of(said))
+
+    def recorded(self, bot: Bot, said: to_router.Recorded) -> None:
+        """What its dedupe record has."""
+        for line in said.entries:
+            answer = self._doubts.hear(bot, line)
+            if answer is not None:
+                self._ended(bot, line.id, max(1, line.attempt), answer)
+
+    # ------------------------------------------------------------ inside, with the lock held
+
+    def _safe(self, envelope: Envelope, now: int) -> bool:
+        fitting = self._bots.fitting(envelope, now)
+        return bool(fitting) and all(envelope.type in bot.offer.idempotent for bot in fitting)
+
+    def _place(self, attempt: Attempt, now: int) -> Outcome | None:
+        """To a bot, or among those that wait for one; why neither, if so."""
+        fitting = self._bots.fitting(attempt.ticket.envelope, now)
+        if not fitting:
+            return results.deferred("no_bot", "no connected bot takes this now", BUSY)
+        # Whoever may still be at an earlier attempt of it knows that from its record; anybody else would do it twice.
+        former = self._overdue.get(attempt.id)
+        bot = next((one for one in fitting if former is not None and one.name == former.name), None)
+        bot = bot or self._bots.choose(fitting)
+        if bot is not None:
+            return self._post(attempt, bot)
+        if len(self._waiting) >= WAITING:
+            return results.deferred("bots_busy", "every bot that takes this is at its capacity", BUSY)
+        self._waiting.append(attempt)
+        return None
+
+    def _post(self, attempt: Attempt, bot: Bot) -> Outcome | None:
+        try:
+            message = bot.link.encode(order_of(attempt))
+        except EnvelopeError as error:
+            return results.of_undecodable(error)
+        if len(message) > FRAME_BYTES:
+            return Outcome(
+                Verdict.NOT_APPLIED, fault=results.deferred("frame_too_large", "too long for a frame", 0).fault
+            )
+        attempt.bot = bot
+        bot.running.add(attempt.id)
+        bot.link.post(message, lambda: self._may_send(attempt, bot))
+        return None
+
+    def _forget(self, attempt: Attempt) -> None:
+        """It is nobody's any more."""
+        if self._attempts.get(attempt.id) is attempt:
+            del self._attempts[attempt.id]
+        if attempt.bot is None:
+            if attempt in self._waiting:
+                self._waiting.remove(attempt)
+        else:
+            attempt.bot.running.discard(attempt.id)
+            attempt.bot.unacked.pop(attempt.id, None)
+        if not self._attempts:
+            self._lock.notify_all()
+
+    def _remember_overdue(self, attempt: Attempt) -> None:
+        self._overdue[attempt.id] = attempt
+        while len(self._overdue) > OVERDUE:
+            del self._overdue[next(iter(self._overdue))]
+
+    def _of(self, bot: Bot) -> list[Attempt]:
+        return [self._attempts[id_] for id_ in bot.running if id_ in self._attempts]
+
+    # ------------------------------------------------------------ inside, without it
+
+    def _fill(self) -> None:
+        """A bot has room: whoever waits and fits, in the order they came."""
+        if not self._waiting:
+            return
+        refused: list[tuple[Attempt, Outcome]] = []
+        with self._lock:
+            now = self._clock.now()
+            for attempt in list(self._waiting):
+                bot = self._bots.choose(self._bots.fitting(attempt.ticket.envelope, now))
+                if bot is None:
+                    continue
+                self._waiting.remove(attempt)
+                outcome = self._post(attempt, bot)
+                if outcome is not None:
+                    self._forget(attempt)
+                    refused.append((attempt, outcome))
+        for attempt, outcome in refused:
+            attempt.tell(outcome)
+
+    def _may_send(self, attempt: Attempt, bot: Bot) -> bool:
+        """The last moment before it leaves; on the connection's thread."""
+        with self._lock:
+            if self._attempts.get(attempt.id) is not attempt or attempt.bot is not bot or bot.gone:
+                return False
+            attempt.sent = True
+            attempt.name, attempt.instance = bot.name, bot.instance
+            bot.unacked[attempt.id] = self._clock.now()
+            return True
+
+    def _elsewhere(self, attempts: Iterable[Attempt]) -> None:
+        refused: list[tuple[Attempt, Outcome]] = []
+        with self._lock:
+            now = self._clock.now()
+            for attempt in attempts:
+                if attempt.sent or attempt.bot is None or self._attempts.get(attempt.id) is not attempt:
+                    continue
+                attempt.bot.running.discard(attempt.id)
+                attempt.bot = None
+                outcome = self._place(attempt, now)
+                if outcome is not None:
+                    self._forget(attempt)
+                    refused.append((attempt, outcome))
+        for attempt, outcome in refused:
+            attempt.tell(outcome)
+
+    def _ended(self, bot: Bot, id_: str, number: int, outcome: Outcome) -> None:
+        with self._lock:
+            bot.unacked.pop(id_, None)
+            attempt = self._attempts.get(id_)
+            late = self._overdue.get(id_)
+            final = outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED)
+            if attempt is not None and attempt.sent and attempt.name == bot.name:
+                if number != attempt.ticket.attempt and not final:
+                    return  # the failure of an earlier attempt, heard late: this one is still under way
+                self._forget(attempt)
+                heard = True
+            elif (late is not None and late.name == bot.name) or self._doubts.about(id_):
+                attempt, heard = None, False
+            else:
+                return  # nothing that was asked of this bot
+            if outcome.verdict is not Verdict.IN_DOUBT:
+                self._overdue.pop(id_, None)
+            self._records.keep(id_, outcome, number, heard=heard or self._doubts.about(id_))
+        if attempt is not None:
+            attempt.tell(outcome)
+        self._doubts.settle(id_, outcome)
+        self._fill()
+
+    def _look(self, now: int) -> int:
+        following = NEVER
+        late: list[tuple[Attempt, Outcome]] = []
+        with self._lock:
+            for attempt in list(self._attempts.values()):
+                limit = attempt.deadline
+                if not attempt.sent and attempt.ticket.start_by:
+                    limit = min(limit, attempt.ticket.start_by)
+                if limit > now:
+                    following = min(following, limit)
+                    continue
+                self._forget(attempt)
+                if not attempt.sent:
+                    late.append((attempt, results.deferred("bots_busy", "no bot had room for it in time", BUSY)))
+                    continue
+                self._remember_overdue(attempt)
+                fault = results.in_doubt("timeout", f"bot {attempt.name} gave no answer in time")
+                # A bot that did not even acknowledge it is a failure of the protocol, not of the handler.
+                late.append((attempt, fault._replace(executed=attempt.acked)))
+        for attempt, outcome in late:
+            attempt.tell(outcome)
+        return following
