@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from actors.hub import Listeners
+from actors.hub import Listener, Listeners
 from actors.messages import Published
 from router.event_log import CAPACITY, EventLog
 from router.messages.body import unpack_body
@@ -33,6 +33,10 @@ class EventHub:
             self._log = EventLog(_payload, self._now, capacity=capacity)
             self._listeners.add(self._log.append)
         return self._log
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """As ``subscribe``, for those who want the engine's own event and work out themselves what to show."""
+        return self._listeners.add(listener)
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Call ``callback(kind, payload)`` from now on; call the result to stop.

@@ -61,6 +61,11 @@ class Reply:
         self._answer.add_done_callback(answered)
         return promise
 
+    @property
+    def answer(self) -> Promise[Answer]:
+        """The end as the engine tells it: what ``result`` makes a response of."""
+        return self._answer
+
     def done(self) -> bool:
         """Whether ``result`` would return (or raise) at once."""
         return self._answer.done()

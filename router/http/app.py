@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
 
 from actors.errors import EngineError
 from router.errors import RouterError
@@ -15,6 +14,8 @@ from router.http.docs import add_docs
 from router.http.door import Door
 from router.http.openapi import describe
 from router.http.problems import problem_of
+from router.http.sockets.registry import Sockets, serve
+from router.http.version import package_version
 from router.router import Router
 from router.settings import Settings
 
@@ -41,11 +42,13 @@ def create_app(router: Router, settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.draining = False
     router.hub.log(settings.event_log_size)  # from the start: a reader that comes back finds what it missed
+    app.state.sockets = Sockets(router, settings)
     app.add_middleware(Door, settings=settings)
     for kind in (HTTPException, RequestValidationError, EngineError, RouterError):
         app.add_exception_handler(kind, _answer)
     for module in MODULES:
         app.include_router(module.routes)
+    app.router.routes.append(WebSocketRoute("/ws", serve))
     add_docs(app)
     app.openapi = lambda: describe(app, router.catalog)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
@@ -53,11 +56,3 @@ def create_app(router: Router, settings: Settings | None = None) -> FastAPI:
 
 async def _answer(request: Request, error: Exception) -> Response:
     return problem_of(error).response(request.scope["state"]["request_id"])
-
-
-def package_version() -> str:
-    """Of the installed package; ``0`` in a tree that is not installed."""
-    try:
-        return version("guild-router")
-    except PackageNotFoundError:
-        return "0"

@@ -123,10 +123,7 @@ async def status(job_id: JobId, router: TheRouter, caller: Anyone) -> StatusBody
 @routes.delete("/{job_id}", response_model=CancelBody, responses=problems(404, 409, 422))
 async def cancel(job_id: JobId, router: TheRouter, caller: Anyone) -> CancelBody:
     """Take a command back, if it has not started."""
-    view = await _find(job_id, router, caller)
-    if not await router.acancel(job_id):
-        text = f"The command is {view.state} and cannot be taken back."
-        raise HttpProblem(409, "not_cancellable", text, retryable=False, state=view.state)
+    await take_back(job_id, router, caller)
     return CancelBody(job_id=job_id)
 
 
@@ -136,6 +133,14 @@ async def explain(job_id: JobId, router: TheRouter, caller: Anyone) -> dict[str,
     await _find(job_id, router, caller)
     explained: dict[str, Any] = camel(await router.aexplain(job_id))
     return explained
+
+
+async def take_back(job_id: str, router: Router, caller: Caller) -> None:
+    """Take a command back, if it is the caller's business and has not started; else a problem."""
+    view = await _find(job_id, router, caller)
+    if not await router.acancel(job_id):
+        text = f"The command is {view.state} and cannot be taken back."
+        raise HttpProblem(409, "not_cancellable", text, retryable=False, state=view.state)
 
 
 def answer(body: CommandResponse | AcceptedBody, status: int, headers: dict[str, str] | None = None) -> JSONResponse:

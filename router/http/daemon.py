@@ -90,6 +90,7 @@ class Daemon:
         if self._draining is None:
             log.info("draining for up to %g seconds", self.settings.drain)
             self.app.state.draining = True
+            self.app.state.sockets.goodbye("draining")
             self._draining = asyncio.get_running_loop().create_task(self._drained())
 
     async def _drained(self) -> None:

@@ -13,6 +13,7 @@ from router.http.auth import Caller, Gate
 from router.http.limits import bounded, check_head, check_size
 from router.http.origin import check_host, check_origin
 from router.http.problems import HttpProblem, problem_of
+from router.http.sockets.admission import admit
 from router.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ class Door:
         self._hosts = {settings.host, *settings.allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._upgrade(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -72,6 +76,15 @@ class Door:
             if started:
                 raise
             await problem_of(error).response(state["request_id"])(scope, receive, answer)
+
+    async def _upgrade(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            scope["app"].state.sockets.check_room()
+            scope.setdefault("state", {})["admission"] = admit(scope, self._settings, self._gate, self._hosts)
+        except HttpProblem as problem:
+            await problem.response()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> Caller | None:
         headers = dict(scope["headers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request
@@ -30,6 +31,19 @@ def message_of(body: MessageBody, router: Router, caller: Caller, *kinds: str) -
 
 def options_of(body: MessageBody, request: Request) -> dict[str, Any]:
     """The options of ``Router.send`` that a body and its request's headers ask for."""
+    return body_options(
+        body,
+        source="rest",
+        request_id=request.scope["state"]["request_id"],
+        idempotency_key=_idempotency_key(body, request),
+        headers=_trace(request),
+    )
+
+
+def body_options(
+    body: MessageBody, *, source: str, request_id: str, idempotency_key: str | None, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """The options of ``Router.send`` that a body asks for, whatever door it came through."""
     options: dict[str, Any] = {
         "priority": body.priority,
         "delay": None if body.delay_ms is None else body.delay_ms / 1_000,
@@ -37,11 +51,11 @@ def options_of(body: MessageBody, request: Request) -> dict[str, Any]:
         "expires_in": None if body.ttl_ms is None else body.ttl_ms / 1_000,
         "correlation_id": body.correlation_id,
         "reply_to": body.reply_to,
-        "idempotency_key": _idempotency_key(body, request),
-        "headers": body.headers | _trace(request),
+        "idempotency_key": idempotency_key,
+        "headers": {**body.headers, **headers},
         "created_at": body.timestamp,
-        "request_id": body.request_id or request.scope["state"]["request_id"],
-        "source": "rest",
+        "request_id": body.request_id or request_id,
+        "source": source,
     }
     if isinstance(body, CommandBody):
         options |= {

@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import h11
 import uvicorn
@@ -15,7 +15,9 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from router.frames.codec import FRAME_BYTES
 from router.http.problems import MEDIA_TYPE, HttpProblem
+from router.http.sockets.wire import BoundedSocket
 from router.settings import Settings
 
 KEEP_ALIVE: Final = 5  # seconds an idle connection is kept after an answer
@@ -29,14 +31,16 @@ class BoundedHttp(H11Protocol):
     head_timeout: float = 10.0
     write_timeout: float = 10.0
     most: int = 1_000
+    sockets: ClassVar[set[Any]]  # connections that became WebSockets; they have a bound of their own
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         super().connection_made(transport)
-        if len(self.connections) > 2 * self.most:
+        count = len(self.connections) - len(self.sockets)
+        if count > 2 * self.most:
             transport.abort()  # there are so many that even saying no is too much
-        elif len(self.connections) > self.most:
+        elif count > self.most:
             self.app = full
         self._expect_head()
 
@@ -61,10 +65,18 @@ class BoundedHttp(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._let_go()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._let_go()
+        super().handle_websocket_upgrade(event)
+
+    def _let_go(self) -> None:
         self._forget_head()
         if self._write_timer is not None:
             self._write_timer.cancel()
-        super().connection_lost(exc)
+            self._write_timer = None
 
     def send_400_response(self, msg: str) -> None:
         problem = HttpProblem(400, "bad_request", msg, retryable=False)
@@ -108,16 +120,21 @@ class Server(uvicorn.Server):
 
 def make_server(app: FastAPI, settings: Settings) -> Server:
     """A server for an application, with the bounds of the settings."""
+    sockets: set[Any] = set()
     bounds = {
         "head_timeout": settings.header_timeout,
         "write_timeout": settings.write_timeout,
         "most": settings.max_connections,
+        "sockets": sockets,
     }
-    protocol = type("Http", (BoundedHttp,), bounds)
     config = uvicorn.Config(
         app,
-        http=protocol,
-        ws="none",
+        http=type("Http", (BoundedHttp,), bounds),
+        ws=type("Socket", (BoundedSocket,), {"write_timeout": settings.write_timeout, "sockets": sockets}),
+        ws_max_size=FRAME_BYTES,
+        ws_ping_interval=settings.socket_ping_interval,
+        ws_ping_timeout=settings.socket_ping_timeout,
+        ws_per_message_deflate=False,  # its windows would be most of what a connection costs
         lifespan="off",
         log_config=None,
         access_log=False,
