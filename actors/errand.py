@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from actors.errors import Overloaded
+from actors.errors import Overloaded, StoreError
 from actors.policy.consuming import QueueRules
-from actors.ports import Claim, Entry, Queues, QueueStats
+from actors.ports import Claim, Entry, QueueStats, WorkedQueues
 from actors.tables.deliveries import Closed, Delivery
 
 FULL = 1_000  # ms; advice when to come back to a full queue
@@ -45,7 +45,17 @@ class Pause(NamedTuple):
     reply: Reply
 
 
-Asked = Append | Remove | Purge | Pause
+class Look(NamedTuple):
+    """Anybody -> named queues: something else of the store, in the same step.
+
+    ``reply`` gets what ``fn`` returned or raised, or an ``EngineError``.
+    """
+
+    fn: Callable[[WorkedQueues, int], Any]
+    reply: Reply
+
+
+Asked = Append | Remove | Purge | Pause | Look
 
 
 class Extension(NamedTuple):
@@ -75,7 +85,7 @@ class Errand:
     def __bool__(self) -> bool:
         return bool(self.asked or self.closed or self.extensions or self.wanted)
 
-    def run(self, store: Queues, now: int, rules: Callable[[str], QueueRules]) -> Answers:
+    def run(self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules]) -> Answers:
         """Inside one transaction. Newcomers and endings come before claims, which may find them."""
         return Answers(
             _ask(store, self.asked, now, rules),
@@ -94,7 +104,7 @@ class Answers(NamedTuple):
     claims: list[list[Claim]]
 
 
-def _ask(store: Queues, asked: list[Asked], now: int, rules: Callable[[str], QueueRules]) -> list[Any]:
+def _ask(store: WorkedQueues, asked: list[Asked], now: int, rules: Callable[[str], QueueRules]) -> list[Any]:
     answers: list[Any] = []
     depths: dict[str, int] | None = None
     for one in asked:
@@ -111,7 +121,18 @@ def _ask(store: Queues, asked: list[Asked], now: int, rules: Callable[[str], Que
                 depths = None
             case Pause(queue, paused):
                 answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
+            case Look():
+                answers.append(_looked(one, store, now))
     return answers
+
+
+def _looked(look: Look, store: WorkedQueues, now: int) -> Any:
+    try:
+        return look.fn(store, now)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to whoever asked, whose function it was
+        return error
 
 
 def _depth(stats: QueueStats) -> int:
@@ -133,13 +154,16 @@ def _room_for(
     return None
 
 
-def _close(store: Queues, closed: list[Closed], now: int, rules: Callable[[str], QueueRules]) -> list[bool]:
+def _close(store: WorkedQueues, closed: list[Closed], now: int, rules: Callable[[str], QueueRules]) -> list[bool]:
     # The port keeps done and failed entries per queue by a number given per call: one call per number.
     results = [False] * len(closed)
     acks: dict[int, list[int]] = {}
     nacks: dict[int, list[int]] = {}
+    finishes: dict[int, list[int]] = {}
     for index, one in enumerate(closed):
-        if one.nack is None:
+        if one.finish is not None:
+            finishes.setdefault(rules(one.queue).retention_done, []).append(index)
+        elif one.nack is None:
             acks.setdefault(rules(one.queue).retention_done, []).append(index)
         else:
             nacks.setdefault(rules(one.queue).retention_failed, []).append(index)
@@ -151,13 +175,17 @@ def _close(store: Queues, closed: list[Closed], now: int, rules: Callable[[str],
         answers = store.nack([nack for index in indexes if (nack := closed[index].nack)], now, keep)
         for index, answer in zip(indexes, answers, strict=True):
             results[index] = answer
+    for keep, indexes in finishes.items():
+        answers = store.finish([end for index in indexes if (end := closed[index].finish)], now, keep)
+        for index, answer in zip(indexes, answers, strict=True):
+            results[index] = answer
     discarded = [one.id for one, done in zip(closed, results, strict=True) if one.discard and done]
     if discarded:
         store.remove(discarded)
     return results
 
 
-def _extend(store: Queues, extensions: list[Extension]) -> list[bool]:
+def _extend(store: WorkedQueues, extensions: list[Extension]) -> list[bool]:
     results = [False] * len(extensions)
     groups: dict[int, list[int]] = {}
     for index, extension in enumerate(extensions):

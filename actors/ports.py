@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome
+from actors.workers import Workers
 
 # ---------------------------------------------------------------- writes of the message store
 #
@@ -406,8 +407,12 @@ class Queues(Protocol):
         """Failed entries wait again, attempts forgotten, in their old order; empty ``ids``: all. How many."""
 
 
-class Backend(Store, Queues, Protocol):
-    """Both ports over one transaction log: what the journal holds."""
+class WorkedQueues(Queues, Workers, Protocol):
+    """Named queues whose consumers may be in other processes."""
+
+
+class Backend(Store, WorkedQueues, Protocol):
+    """All ports over one transaction log: what the journal holds."""
 
 
 # ---------------------------------------------------------------- protocols

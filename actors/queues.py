@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from actors.errand import Answers, Append, Asked, Errand, Extension, Pause, Purge, Remove, Wanted
+from actors.errand import Answers, Append, Asked, Errand, Extension, Look, Pause, Purge, Remove, Wanted
 from actors.errors import StoreError, StoreUnavailable
 from actors.messages import StoreCall
 from actors.policy.backoff import exhausted
@@ -33,10 +33,12 @@ from actors.tables.deliveries import (
     Discarded,
     Ending,
     Failed,
+    Finished,
     Returned,
     Subscription,
     ignored,
 )
+from actors.tickets import MARK
 
 logger = logging.getLogger("actors.queues")
 
@@ -61,7 +63,7 @@ class Poke(NamedTuple):
 
 
 class NamedQueues(Actor):
-    """Claims, extends, acks. Takes ``Append``, ``Remove``, ``Purge``, ``Pause`` and ``Poke``.
+    """Claims, extends, acks. Takes ``Append``, ``Remove``, ``Purge``, ``Pause``, ``Look`` and ``Poke``.
 
     ``on_event("entry_dead", {queue, id, attempts, error})`` is called for each entry whose last attempt failed.
     """
@@ -106,7 +108,7 @@ class NamedQueues(Actor):
 
     def on_receive(self, message: object) -> None:
         match message:
-            case Append() | Remove() | Purge() | Pause():
+            case Append() | Remove() | Purge() | Pause() | Look():
                 self._asked.append(message)
             case Poke(queues):
                 self._ready.update(queues)
@@ -255,7 +257,8 @@ class NamedQueues(Actor):
                 desk.closed.append(Closed(queue, claim.id, claim.token, claim.attempt, nack))
                 continue
             delivery = desk.take(subscription, claim)
-            if exhausted(claim.attempt - 1, _attempts(subscription, rules)):
+            # How often an attempt's claim may lapse is for whoever executes it to say: somebody waits for the outcome.
+            if exhausted(claim.attempt - 1, _attempts(subscription, rules)) and not claim.id.startswith(MARK):
                 delivery.fail(f"its consumer went away {claim.attempt - 1} times", final=True)
                 continue
             if rules.rate:
@@ -288,12 +291,15 @@ class NamedQueues(Actor):
             self._ready.add(delivery.queue)
             nack = self._judge(delivery, ending, now)
             discard = isinstance(ending, Discarded)
-            desk.closed.append(Closed(delivery.queue, delivery.id, delivery.token, delivery.attempt, nack, discard))
+            finish = ending.finish if isinstance(ending, Finished) else None
+            desk.closed.append(
+                Closed(delivery.queue, delivery.id, delivery.token, delivery.attempt, nack, discard, finish)
+            )
 
     def _judge(self, delivery: Delivery, ending: Ending, now: int) -> Nack | None:
         spent, error, dead, at = False, "", False, now
         match ending:
-            case Acked():
+            case Acked() | Finished():
                 return None
             case Returned(after, spent, error):
                 at = now + after

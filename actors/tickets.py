@@ -45,8 +45,8 @@ def envelope_of(entry: str) -> str:
 
 def encode_ticket(ticket: Ticket, asker: str) -> bytes:
     """The frame of an entry that asks for this attempt."""
-    _, frame, attempt, deadline, sequence, token, start_by, _ = ticket
-    return pack((VERSION, asker, attempt, deadline, sequence, token, start_by, frame))
+    numbers = [getattr(ticket, name) for name in _NUMBERS]
+    return pack((VERSION, asker, *numbers, ticket.frame))
 
 
 def decode_ticket(data: bytes) -> Asked:

@@ -64,9 +64,9 @@ class Execution(NamedTuple):
 class Finish(NamedTuple):
     """The end of a claim, with what came of it.
 
-    The execution, if it is the one begun by this entry and token, is ended with ``outcome``, or forgotten if it is not
-    to be remembered; also when the claim was lost meanwhile, for it is the truth. An execution that has ended, or is
-    another claim's, is left alone.
+    The execution, if it is the one begun by this entry and token and has not ended, is ended with ``outcome``,
+    forgotten, or left open, as ``remember`` says; also when the claim was lost meanwhile or ended before, for it is the
+    truth. Another claim's execution is left alone.
 
     The claim, if it is still held under ``token``: the entry is done (or leaves without a trace), and the outcome lies
     ready for ``asker``. If not, ``False``, and no outcome is filed. Said again of an entry that is done: ``True``, and
@@ -79,7 +79,9 @@ class Finish(NamedTuple):
     id: str
     outcome: bytes
     asker: str = ""  #: who wants to hear it; "": nobody
-    remember: bool = True  #: the execution stays known; ``False``: the envelope may be begun anew
+    #: ``True``: the execution has ended so; ``False``: it is forgotten, and the envelope may be begun anew; ``None``:
+    #: nobody knows how it ended (yet), it stays begun
+    remember: bool | None = True
     done: bool = True  #: the entry stays among the done ones; ``False``: it leaves no trace
 
 

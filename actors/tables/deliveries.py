@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from actors.policy.consuming import QueueRules
 from actors.ports import Claim, Nack
+from actors.workers import Finish
 
 
 class Acked(NamedTuple):
@@ -35,7 +36,13 @@ class Discarded(NamedTuple):
     """Taken out of the queue without a trace, as if it had never been appended."""
 
 
-Ending = Acked | Returned | Failed | Discarded
+class Finished(NamedTuple):
+    """An attempt that somebody elsewhere asked for: done, and its outcome lies ready for the asker."""
+
+    finish: Finish
+
+
+Ending = Acked | Returned | Failed | Discarded | Finished
 
 
 class Delivery:
@@ -84,6 +91,12 @@ class Delivery:
         """Out of the queue, without a trace."""
         return self._desk.end(self, Discarded())
 
+    def finish(self, id_: str, outcome: bytes, *, asker: str, remember: bool | None, done: bool) -> bool:
+        """It came to ``outcome``: for ``asker``, and for the execution of envelope ``id_``; see ``Finish``."""
+        return self._desk.end(
+            self, Finished(Finish(self.queue, self.id, self.token, id_, outcome, asker, remember, done))
+        )
+
 
 class Subscription:
     """One consumer of one queue.
@@ -128,6 +141,7 @@ class Closed(NamedTuple):
     attempt: int
     nack: Nack | None  #: ``None``: done
     discard: bool = False  #: and taken out
+    finish: Finish | None = None  #: instead of all that: done, with an outcome
 
 
 class Claiming(NamedTuple):

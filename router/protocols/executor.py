@@ -48,6 +48,8 @@ class Executor:
         self._runs: dict[str, _CommandRun] = {}
         self._users: set[str] = set()
         self._lock = Lock()
+        #: called when an execution ends after those who waited were told that it is in doubt
+        self.ended_late: list[Callable[[str, Outcome], None]] = []
 
     def use_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Run async handlers on this loop (``None``: one of our own); before ``open``."""
@@ -109,6 +111,13 @@ class Executor:
         """Whether this envelope is executed here now, or its end is remembered."""
         return id_ in self._runs or self._records.find(id_) is not None
 
+    def answers(self, id_: str) -> bool:
+        """Whether asking for it gives the outcome of an execution that is under way here, or ended for good."""
+        if id_ in self._runs:
+            return True
+        known = self._records.find(id_)
+        return known is not None and known.verdict in (Verdict.APPLIED, Verdict.REJECTED)
+
     def verify(self, envelope: Envelope, done: Callable[[bool | None], None], protocol: str = "direct") -> None:
         """Whether it happened: by the record, by the execution under way when it ends, by the handler's verify hook."""
         with self._lock:
@@ -160,12 +169,16 @@ class Executor:
             if began:
                 self._records.keep(id_, outcome, run.ticket.attempt, heard=bool(waiters))
             given_up = run.given_up and outcome.verdict is Verdict.IN_DOUBT
+            late = run.given_up and began and not given_up
         for done, ticket in waiters:
             if given_up and ticket is not None and not self.workshop.closed:
                 # It joined an execution that was being given up: it may have one of its own, if that does no harm.
                 self.start(ticket, done, run.protocol)
             else:
                 tell(done, outcome)
+        if late:
+            for listener in self.ended_late:
+                listener(id_, outcome)
 
     def given_up(self, run: _CommandRun, outcome: Outcome) -> None:
         """A run takes too long: those who wait are told so; it stays known."""

@@ -1,9 +1,9 @@
 """The ``queue`` protocol: the command goes through a named queue to whoever consumes it.
 
-In this version the consumers are in this process: they claim an entry, execute it by the same handlers and with the
-same dedupe record as ``direct``, and what they say of it is the attempt's outcome. An entry is one attempt: the queue
-never tries it again, the router decides on that. An entry whose asker is gone (an earlier process left it) is not
-executed: the router asks again.
+Consumers are in this process, where they execute by the same handlers and with the same dedupe record as ``direct``;
+and, where the store is shared, in any other: a worker or another router (see ``hands``, ``elsewhere``, ``roll``). An
+entry is one attempt: the queue never tries it again, the router decides on that. Where the store is this process's
+alone, an entry whose asker is gone (an earlier process left it) is not executed: the router asks again.
 
 A queue with subscribers belongs to them: no command is sent through it while there are any. What somebody publishes to
 a queue without subscribers goes to the handler of its type.
@@ -17,42 +17,47 @@ from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
-from actors import codec
 from actors.envelope import Envelope
 from actors.errand import Append, Remove
-from actors.errors import EngineError, EnvelopeError
+from actors.errors import EngineError, StoreUnavailable
 from actors.outcome import Outcome, Verdict
 from actors.ports import Done, Entry, Ticket
 from actors.runtime.clock import Clock
-from actors.runtime.errors import MailboxFull, RuntimeFault
-from actors.tables.deliveries import Delivery, Desk, Subscription
+from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
+from actors.tables.deliveries import Delivery, Desk
+from actors.tickets import encode_ticket, entry_name, envelope_of
 from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
+from router.protocols.consumers import Consumers
+from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import Executor, tell
+from router.protocols.hands import Hands
+from router.protocols.roll import Roll
 from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.queue")
 
-MARK = "attempt/"  # no envelope's id has a slash, so an entry of ours is known by its id
 GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
 ATTEMPTS = 10  # attempts that ``verify`` looks for in the store
-UNHANDLED = 60_000  # ms until a published message that nobody handles is looked at again
 UNSTARTED = 10_000  # entries of an earlier process found unclaimed, and remembered as proof
+MISSES = 3  # looks, a second apart, for an attempt past its deadline that nobody has, before it is in doubt
+AGAIN = 200  # ms until an entry is appended again of which nobody knows whether the store has it
 
 
 class Teller(Protocol):
     """The actor of named queues."""
 
     def tell(self, message: Any) -> None:
-        """Take an ``Append`` or a ``Remove``."""
+        """Take an ``Append``, a ``Remove`` or a ``Look``."""
 
 
 class QueueProtocol:
-    """Executes over named queues. ``reaches`` what is consumed here.
+    """Executes over named queues. ``reaches`` what is consumed here, or by a worker that lives.
 
     ``queues``: the named queues consumed here; ``None``: those of all types that have a handler. ``wait_ms``: how long
     an entry may wait for a consumer when its ticket has no deadline. ``concurrency``: of one queue's consumer;
-    ``None``: as the queue's rules say.
+    ``None``: as the queue's rules say. ``router``: this router among those that share the store; "": it is alone.
+    ``on_reach`` is called when workers came or went.
     """
 
     name = "queue"
@@ -68,51 +73,85 @@ class QueueProtocol:
         queues: Collection[str] | None = None,
         wait_ms: int = 30_000,
         concurrency: int | None = None,
+        router: str = "",
+        on_reach: Callable[[], None] = lambda: None,
     ) -> None:
         self._named_queues = named_queues
-        self._desk = desk
         self._executor = executor
         self._handlers = executor.handlers
         self._clock = clock
-        self._queues = queues
         self._wait = wait_ms
-        self._concurrency = concurrency
+        self._router = router
         self._open = False
         self._lock = Lock()
-        self._consumers: dict[str, Subscription] = {}
         self._asking: dict[str, _Asking] = {}  # by envelope id
-        self._entries: dict[str, _Asking] = {}  # by entry id, until it is claimed
+        self._entries: dict[str, _Asking] = {}  # by entry id, until it is claimed here or answered
         self._unstarted: dict[str, None] = {}
         self._count = 0
         self._timer = CoarseTimer(clock, self._look)
-        self._handlers.on_change(self._follow)
-        desk.listeners.append(self._follow)
+        self.roll: Roll | None = None
+        self._elsewhere: Elsewhere | None = None
+        self._hands: Hands | None = None
+        if router:
+            self.roll = Roll(named_queues, clock, router, lambda: self._consumers.presence(router), on_reach)
+            self._elsewhere = Elsewhere(named_queues, clock, router, self._heard)
+            self._hands = Hands(executor, named_queues, router)
+        self._consumers = Consumers(
+            desk,
+            executor,
+            self._run,
+            queues=queues,
+            concurrency=concurrency,
+            on_change=self._consumers_changed,
+        )
 
     def open(self) -> None:
         """See ``ExecutionProtocol``; may be called again."""
         self._executor.open(self.name)
         self._open = True
-        self._follow()
+        self._consumers.open()
+        if self.roll is not None and self._elsewhere is not None:
+            self.roll.open()
+            self._elsewhere.open()
 
     def close(self, drain: float) -> None:
         """See ``ExecutionProtocol``; what nobody claimed is taken back."""
         self._open = False
-        self._follow()
+        self._consumers.close()
         self._timer.stop()
+        if self.roll is not None and self._elsewhere is not None:
+            self.roll.close()
+            self._elsewhere.close()
         self._executor.close(self.name, drain)
 
+    def rung(self) -> None:
+        """News: an outcome may lie ready in the store."""
+        if self._elsewhere is not None:
+            self._elsewhere.listen()
+
     def reaches(self, envelope: Envelope) -> bool:
-        """Whether its queue is consumed here and its type has a handler."""
-        return envelope.queue in self._consumers and self._handlers.find(envelope.type, self.name) is not None
+        """Whether its queue is consumed here and its type has a handler, or a worker elsewhere has."""
+        queue = envelope.queue
+        if queue in self._consumers and self._handlers.find(envelope.type, self.name) is not None:
+            return True
+        return self._reached_elsewhere(queue, envelope.type)
+
+    def _reached_elsewhere(self, queue: str, type_: str) -> bool:
+        if self.roll is None or not self.roll.reaches(queue, type_):
+            return False
+        return not self._consumers.subscribed(queue)
 
     def idempotent(self, envelope: Envelope) -> bool:
-        """Whether the handler was declared so."""
+        """Whether the handler was declared so; that of this process, else those of all workers."""
         handler = self._handlers.find(envelope.type, self.name)
-        return handler is not None and handler.idempotent
+        if handler is not None:
+            return handler.idempotent
+        return self.roll is not None and self.roll.idempotent(envelope.queue, envelope.type)
 
     def start(self, ticket: Ticket, done: Done) -> None:
         """See ``ExecutionProtocol``."""
-        id_ = ticket.envelope.id
+        envelope = ticket.envelope
+        id_ = envelope.id
         now = self._clock.now()
         with self._lock:
             asking = self._asking.get(id_)
@@ -121,25 +160,36 @@ class QueueProtocol:
                 return
             # What is executed here already, or was, needs no entry: the record answers.
             known = self._executor.knows(id_)
-            consumed = self._open and ticket.envelope.queue in self._consumers
+            consumed = self._open and (
+                envelope.queue in self._consumers or self._reached_elsewhere(envelope.queue, envelope.type)
+            )
             if consumed and not known:
                 asking = _Asking(ticket, done, ticket.deadline or now + self._wait)
-                asking.entry = f"{MARK}{id_}:{ticket.attempt}"
+                asking.entry = entry_name(id_, ticket.attempt)
                 self._asking[id_] = asking
                 self._entries[asking.entry] = asking
         if not self._open or not (known or consumed):
-            tell(done, self._unconsumed(ticket.envelope.queue))
+            tell(done, self._unconsumed(envelope.queue))
         elif asking is None:
             self._executor.start(ticket, done, self.name)
         else:
             self._timer.want(asking.deadline, now)
+            if self._elsewhere is not None:
+                self._elsewhere.expect(asking.queue)
             self._append(asking, now)
 
     def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
-        """``True`` while nobody claimed it, or its claimer waits for a thread."""
+        """``True`` while nobody claimed it, or its claimer waits for a thread.
+
+        Where others may have claimed it only the store can tell: then ``False``, and ``done`` says so soon if it was
+        taken back after all.
+        """
         asking = self._asking.get(id)
         if asking is None:
             return self._executor.recall(id)
+        if self._elsewhere is not None:
+            self._withdraw(asking, results.deferred("recalled", "it was taken back", 0))
+            return False
         if self._take_back(asking):
             return True
         if asking.delivery is None or not self._executor.recall(id):
@@ -150,40 +200,45 @@ class QueueProtocol:
         return True
 
     def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
-        """By the dedupe record; by taking the entry back, if an earlier process left it unclaimed; by the hook."""
+        """By the dedupe record; by taking the entry back, if an earlier process left it unclaimed; by the hook.
+
+        Where others may execute, by what their executions say in between.
+        """
+        ids = [entry_name(envelope.id, attempt) for attempt in range(1, ATTEMPTS + 1)]
         if self._executor.knows(envelope.id):
             self._executor.verify(envelope, done, self.name)
+        elif self._elsewhere is not None:
+            self._elsewhere.find_out(envelope, ids, partial(self._found_out, envelope, done))
         elif self._never_started(envelope.id):
             tell(done, False)
         else:
-            ids = [f"{MARK}{envelope.id}:{attempt}" for attempt in range(1, ATTEMPTS + 1)]
             message = Remove(ids, partial(self._removed, envelope, done))
             if self._tell_queues(message) is not None:
                 self._executor.verify(envelope, done, self.name)
 
+    def _found_out(self, envelope: Envelope, done: Callable[[bool | None], None], happened: bool | None) -> None:
+        if happened is None:
+            self._executor.verify(envelope, done, self.name)
+        else:
+            tell(done, happened)
+
     # ------------------------------------------------------------ consumers
 
-    def _follow(self) -> None:
-        """Consume the queues that are to be consumed, and no others."""
-        wanted: set[str] = set()
-        if self._open:
-            wanted = set(self._handlers.queues() if self._queues is None else self._queues)
+    def _consumers_changed(self) -> None:
         with self._lock:
-            own = self._consumers
-            wanted = {queue for queue in wanted if not set(self._desk.consumers(queue)) - {own.get(queue)}}
-            gone = [own.pop(queue) for queue in list(own) if queue not in wanted]
-            new = [
-                Subscription(queue, self._run, concurrency=self._concurrency) for queue in wanted if queue not in own
-            ]
-            own |= {subscription.queue: subscription for subscription in new}
-            left = [asking for asking in self._entries.values() if asking.queue not in own]
-        for subscription in gone:
-            self._desk.unsubscribe(subscription)
-        for subscription in new:
-            self._desk.subscribe(subscription)
+            left = [asking for asking in self._entries.values() if not self._served(asking)]
         for asking in left:
-            if self._take_back(asking):
+            if self._elsewhere is not None:
+                self._withdraw(asking, self._unconsumed(asking.queue))
+            elif self._take_back(asking):
                 asking.tell(self._unconsumed(asking.queue))
+        if self.roll is not None:
+            self.roll.look()
+
+    def _served(self, asking: _Asking) -> bool:
+        if asking.queue in self._consumers:
+            return True
+        return self._open and self._reached_elsewhere(asking.queue, asking.ticket.envelope.type)
 
     def _unconsumed(self, queue: str) -> Outcome:
         if not self._open:
@@ -191,11 +246,16 @@ class QueueProtocol:
         return results.deferred("no_consumer", f"no command goes through {queue} now", BUSY)
 
     def _run(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            if delivery.id.startswith(MARK):
+        if self._hands is not None:
+            self._hands.take(deliveries, self._claimed)
+        else:
+            for delivery in deliveries:
                 self._execute(delivery)
-            else:
-                self._execute_foreign(delivery)
+
+    def _claimed(self, delivery: Delivery) -> Done | None:
+        """Who waits for it in this process."""
+        asking = self._entries.get(delivery.id)
+        return None if asking is None else partial(self._answered, asking)
 
     def _execute(self, delivery: Delivery) -> None:
         with self._lock:
@@ -206,22 +266,9 @@ class QueueProtocol:
             self._executor.start(asking.ticket, partial(self._finished, asking), self.name)
             return
         if delivery.attempt == 1:
-            self._remember_unstarted(delivery.id.removeprefix(MARK).rpartition(":")[0])
+            self._remember_unstarted(envelope_of(delivery.id))
         logger.info("%s of %s was left by an earlier process, and is not executed", delivery.id, delivery.queue)
         delivery.discard()
-
-    def _execute_foreign(self, delivery: Delivery) -> None:
-        """Somebody else put a message into a queue that is consumed here: its handler gets it, by the queue's rules."""
-        try:
-            envelope = codec.decode(delivery.frame)
-        except EnvelopeError as error:
-            delivery.fail(str(error), final=True)
-            return
-        if self._handlers.find(envelope.type, self.name) is None:
-            delivery.nack(UNHANDLED, spent=False, error="nobody here handles this type")
-            return
-        ticket = Ticket(envelope, delivery.frame, delivery.attempt, 0, 0, 0)
-        self._executor.start(ticket, partial(end, delivery), self.name)
 
     def _finished(self, asking: _Asking, outcome: Outcome) -> None:
         delivery = asking.delivery
@@ -236,19 +283,31 @@ class QueueProtocol:
 
     def _append(self, asking: _Asking, now: int) -> None:
         envelope = asking.ticket.envelope
-        entry = Entry(
-            asking.entry, envelope.queue, asking.ticket.frame, envelope.priority, now, asking.deadline + GRACE
-        )
+        frame = encode_ticket(asking.ticket, self._router)
+        entry = Entry(asking.entry, envelope.queue, frame, envelope.priority, now, asking.deadline + GRACE)
         refusal = self._tell_queues(Append([entry], partial(self._appended, asking)))
         if refusal is not None:
-            self._refuse(asking, refusal)
+            self._answered(asking, refusal)
 
     def _appended(self, asking: _Asking, answer: Any) -> None:
-        if isinstance(answer, Exception):
+        shared = self._elsewhere is not None
+        if isinstance(answer, StoreUnavailable) and shared and asking.entry in self._entries:
+            # It may be there, and be claimed by somebody: equal ids are one entry, so it is put there once more.
+            asking.again = True
+            try:
+                self._clock.call_later(AGAIN / 1000, lambda: self._append(asking, self._clock.now()))
+            except NotRunning:  # time itself has ended, and the router with it
+                return
+        elif isinstance(answer, Exception):
             fault = answer.fault if isinstance(answer, EngineError) else None
             code, text = (fault.code, fault.message) if fault else ("queue_error", type(answer).__name__)
-            self._refuse(asking, results.deferred(code, text, (fault.retry_after if fault else 0) or STOPPED))
-        elif not answer[0]:
+            self._answered(asking, results.deferred(code, text, (fault.retry_after if fault else 0) or STOPPED))
+        elif answer[0] or asking.again:
+            return
+        elif shared:
+            # Another router left it before its lease ended, or nobody heard that it was put there.
+            self._withdraw(asking, None)
+        else:
             # The store knows an entry of this name: an earlier process left it. Its place is not ours to wait in.
             with self._lock:
                 if self._entries.pop(asking.entry, None) is None:
@@ -259,11 +318,24 @@ class QueueProtocol:
             self._tell_queues(Remove([old], _nobody))
             self._append(asking, self._clock.now())
 
-    def _refuse(self, asking: _Asking, outcome: Outcome) -> None:
+    def _answered(self, asking: _Asking, outcome: Outcome) -> None:
+        """The end of an attempt whose entry is nobody's business any more."""
+        if self._leave(asking):
+            self._answer(asking, outcome)
+
+    def _heard(self, entry: str, outcome: Outcome) -> None:
+        """Somebody elsewhere has ended it."""
+        asking = self._entries.get(entry)
+        if asking is not None:
+            self._answered(asking, outcome)
+
+    def _leave(self, asking: _Asking) -> bool:
         with self._lock:
             if self._entries.pop(asking.entry, None) is None:
-                return
-        self._answer(asking, outcome)
+                return False
+        if self._elsewhere is not None:
+            self._elsewhere.expect_no_more(asking.queue)
+        return True
 
     def _answer(self, asking: _Asking, outcome: Outcome) -> None:
         with self._lock:
@@ -274,13 +346,48 @@ class QueueProtocol:
 
     def _take_back(self, asking: _Asking) -> bool:
         """``True``: nobody claimed it, and nobody will execute it."""
+        if not self._leave(asking):
+            return False
         with self._lock:
-            if self._entries.pop(asking.entry, None) is None:
-                return False
             self._asking.pop(asking.ticket.envelope.id, None)
         # Whether the store hears of it or not: a claim without an asker is not executed.
         self._tell_queues(Remove([asking.entry], _nobody))
         return True
+
+    def _withdraw(self, asking: _Asking, outcome: Outcome | None) -> None:
+        """Where others may have claimed it: take it back and tell ``outcome`` (``None``: ask anew), if it is there."""
+        if self._elsewhere is not None and not asking.looking:
+            asking.looking = True
+            told = partial(self._stood, asking, outcome)
+            self._elsewhere.withdraw(asking.queue, asking.entry, asking.ticket.envelope.id, told)
+
+    def _stood(self, asking: _Asking, outcome: Outcome | None, standing: Standing | None) -> None:
+        asking.looking = False
+        now = self._clock.now()
+        if asking.entry not in self._entries:
+            return
+        if standing is not None and standing.removed:
+            if outcome is None:
+                self._append(asking, now)
+            else:
+                self._answered(asking, outcome)
+            return
+        execution = None if standing is None else standing.execution
+        if execution is not None and execution.ended_at:
+            self._answered(asking, outcome_of(execution))
+        elif asking.deadline > now:
+            return
+        elif standing is None:
+            asking.deadline = now + GRACE
+        elif execution is not None and standing.alive:
+            asking.deadline = now + self._wait  # its own timeout ends it, or its worker's end
+        elif asking.misses < MISSES:
+            asking.misses += 1
+            asking.deadline = now + GRACE
+        else:
+            self._answered(asking, results.in_doubt("worker_lost", "its worker went away and did not say how it ended"))
+            return
+        self._timer.want(asking.deadline, now)
 
     def _tell_queues(self, message: Append | Remove) -> Outcome | None:
         """The reason why not, if so."""
@@ -303,8 +410,11 @@ class QueueProtocol:
             else:
                 following = min(following, asking.deadline)
         for asking in overdue:
-            if self._take_back(asking):
-                asking.tell(results.deferred("not_claimed", "no consumer took it in time", BUSY))
+            outcome = results.deferred("not_claimed", "no consumer took it in time", BUSY)
+            if self._elsewhere is not None:
+                self._withdraw(asking, outcome)
+            elif self._take_back(asking):
+                asking.tell(outcome)
         return following
 
     # ------------------------------------------------------------ proof that it did not happen
@@ -328,7 +438,7 @@ class QueueProtocol:
 class _Asking:
     """An attempt on its way through a queue."""
 
-    __slots__ = ("deadline", "delivery", "entry", "queue", "ticket", "waiters")
+    __slots__ = ("again", "deadline", "delivery", "entry", "looking", "misses", "queue", "ticket", "waiters")
 
     def __init__(self, ticket: Ticket, done: Done, deadline: int) -> None:
         self.ticket = ticket
@@ -336,26 +446,15 @@ class _Asking:
         self.waiters: list[Done] = [done]
         self.deadline = deadline
         self.entry = ""
-        self.delivery: Delivery | None = None  # in the hands of a consumer
+        self.delivery: Delivery | None = None  # in the hands of a consumer here
+        self.again = False  # it was appended more than once
+        self.looking = False  # the store is being asked where it stands
+        self.misses = 0  # looks after its deadline that found nobody who has it
 
     def tell(self, outcome: Outcome) -> None:
         waiters, self.waiters = self.waiters, []
         for done in waiters:
             tell(done, outcome)
-
-
-def end(delivery: Delivery, outcome: Outcome, *, retry: bool = True) -> None:
-    """End a delivery by what its handler came to; ``retry``: a failure is tried again, as the queue's rules say."""
-    text = f"{outcome.fault.code}: {outcome.fault.message}" if outcome.fault else outcome.verdict.value
-    match outcome.verdict:
-        case Verdict.APPLIED:
-            delivery.ack()
-        case Verdict.DEFERRED:
-            delivery.nack(outcome.retry_after, spent=False, error=text)
-        case Verdict.REJECTED:
-            delivery.fail(text, final=True)
-        case _:
-            delivery.fail(text, final=not retry)
 
 
 def _nobody(_: object) -> None:

@@ -10,11 +10,13 @@ from actors import codec
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
 from actors.tables.deliveries import Delivery, Desk, Subscription
+from actors.tickets import MARK
 from router.errors import BadSubscription
 from router.protocols import results
 from router.protocols.calling import cannot_take, is_async
-from router.protocols.queue import MARK, end
-from router.protocols.workshop import Run, Workshop
+from router.protocols.consumers import end
+from router.protocols.hands import turn_away
+from router.protocols.workshop import BUSY, Run, Workshop
 
 logger = logging.getLogger("router.protocols.queue")
 
@@ -102,8 +104,8 @@ class Subscriptions:
 
         def run(deliveries: Sequence[Delivery]) -> None:
             for delivery in deliveries:
-                if delivery.id.startswith(MARK):
-                    delivery.discard()  # a command's attempt, from before there were subscribers: taken back already
+                if delivery.id.startswith(MARK):  # a command's attempt: a queue with subscribers is theirs
+                    turn_away(delivery, results.deferred("no_consumer", "its queue has subscribers", BUSY))
                 else:
                     self._start(_DeliveryRun(delivery, terms))
 

@@ -115,6 +115,18 @@ class WorkersContract(Contract):
         assert store.queue_stats()["q"].completed == 0
         assert store.append([entry(ENTRY)], NOW) == [True], "it left no trace"
 
+    def test_an_end_in_doubt_leaves_the_execution_open_until_the_truth_is_known(self) -> None:
+        store = self.opened()
+        (token,) = asked(store, ENTRY)
+        store.begin([undertake(token)], NOW)
+        before = store.executions("q", ["e"])
+        assert store.finish([finish(token, b"in doubt", remember=None, done=False)], NOW, 10) == [True]
+        assert [each.outcome for each in store.answers("r", ["q"])] == [b"in doubt"]
+        assert store.executions("q", ["e"]) == before
+        assert store.finish([finish(token, b"it was done", asker="")], NOW + 9, 10) == [False], "no claim is left"
+        assert store.executions("q", ["e"])[0][-2:] == (NOW + 9, b"it was done")
+        assert len(store.answers("r", ["q"])) == 1
+
     def test_whose_claim_was_lost_still_says_what_happened_and_answers_nobody(self) -> None:
         store = self.opened()
         (token,) = asked(store, ENTRY, until=NOW + 10)

@@ -65,7 +65,7 @@ class MemoryWorkers(MemoryQueues, Workers):
         if known is not None and not known.ended_at and (known.entry, known.token) == (it.entry, it.token):
             if it.remember:
                 self._put_execution(it.queue, known._replace(ended_at=now, outcome=it.outcome))
-            else:
+            elif it.remember is False:
                 self._drop_execution(it.queue, it.id)
         item = self._items.get(it.entry)
         if item is None or item.token != it.token or item.queue != it.queue or item.state not in (CLAIMED, DONE):

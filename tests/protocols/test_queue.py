@@ -14,10 +14,10 @@ from actors.outcome import Verdict
 from actors.policy.consuming import QueueRules
 from actors.ports import Entry
 from actors.tables.deliveries import Subscription
+from actors.tickets import MARK
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 from router.protocols.handlers import Handlers
-from router.protocols.queue import MARK
 from router.protocols.rehearsal import CAP, Outcomes, ban, say
 from router.stores.memory import MemoryStore
 from tests.protocols.benches import QUEUES, QueueBench

@@ -197,7 +197,7 @@ class Twins(RuleBasedStateMachine):
         queue=queues,
         token=st.integers(1, 12),
         id_=st.sampled_from("ab"),
-        remember=st.booleans(),
+        remember=st.sampled_from([True, False, None]),
         done=st.booleans(),
         keep=small,
     )

@@ -1,0 +1,143 @@
+"""Consumes the named queues whose messages have handlers in this process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from threading import Lock
+
+from actors import codec
+from actors.errors import EnvelopeError
+from actors.outcome import Outcome, Verdict
+from actors.ports import Ticket
+from actors.tables.deliveries import Delivery, Desk, Subscription
+from actors.tickets import MARK
+from actors.workers import Presence
+from router.protocols.executor import Executor
+
+UNHANDLED = 60_000  # ms until a published message that nobody handles is looked at again
+
+
+class Consumers:
+    """One for each queue that is to be consumed. Thread-safe.
+
+    ``attempts(deliveries)`` gets the attempts of commands; what somebody published goes to the handler of its type.
+    ``queues``: the named queues consumed; ``None``: those of all types that have a handler. A queue with subscribers
+    belongs to them. ``concurrency``: of one queue's consumer; ``None``: as the queue's rules say. ``on_change``
+    is called after queues came or went.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        executor: Executor,
+        attempts: Callable[[Sequence[Delivery]], None],
+        *,
+        protocol: str = "queue",
+        queues: Collection[str] | None = None,
+        concurrency: int | None = None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._desk = desk
+        self._executor = executor
+        self._handlers = executor.handlers
+        self._attempts = attempts
+        self._protocol = protocol
+        self._queues = queues
+        self._concurrency = concurrency
+        self._on_change = on_change
+        self._open = False
+        self._lock = Lock()
+        self._own: dict[str, Subscription] = {}
+        self._handlers.on_change(self._follow)
+        desk.listeners.append(self._follow)
+
+    def open(self) -> None:
+        """Consume from now on."""
+        self._open = True
+        self._follow()
+
+    def close(self) -> None:
+        """Claim no more; what is in hand is ended."""
+        self._open = False
+        self._follow()
+
+    def __contains__(self, queue: str) -> bool:
+        return queue in self._own
+
+    def subscribed(self, queue: str) -> bool:
+        """Whether it belongs to subscribers of this process."""
+        return bool(set(self._desk.consumers(queue)) - {self._own.get(queue)})
+
+    def presence(self, worker: str, name: str = "") -> Presence | None:
+        """What this process executes of named queues, as others are told; ``None``: nothing."""
+        own = dict(self._own)
+        if not own:
+            return None
+        handlers = {type_: self._handlers.find(type_, self._protocol) for type_ in self._handlers.types(self._protocol)}
+        safe = tuple(type_ for type_, handler in handlers.items() if handler is not None and handler.safe)
+        capacity = sum(self._capacity(queue) for queue in own)
+        running = sum(subscription.running for subscription in own.values())
+        name = name or f"{socket.gethostname()}:{os.getpid()}"
+        return Presence(worker, name, tuple(sorted(own)), tuple(handlers), safe, capacity, running)
+
+    def _capacity(self, queue: str) -> int:
+        return self._desk.rules(queue).concurrency if self._concurrency is None else self._concurrency
+
+    def _follow(self) -> None:
+        """Consume the queues that are to be consumed, and no others."""
+        wanted: set[str] = set()
+        if self._open:
+            wanted = set(self._handlers.queues() if self._queues is None else self._queues)
+        with self._lock:
+            own = self._own
+            wanted = {queue for queue in wanted if not self.subscribed(queue)}
+            gone = [own.pop(queue) for queue in list(own) if queue not in wanted]
+            new = [
+                Subscription(queue, self._run, concurrency=self._concurrency) for queue in wanted if queue not in own
+            ]
+            own |= {subscription.queue: subscription for subscription in new}
+        for subscription in gone:
+            self._desk.unsubscribe(subscription)
+        for subscription in new:
+            self._desk.subscribe(subscription)
+        self._on_change()
+
+    def _run(self, deliveries: Sequence[Delivery]) -> None:
+        attempts = []
+        for delivery in deliveries:
+            if delivery.id.startswith(MARK):
+                attempts.append(delivery)
+            else:
+                self._execute(delivery)
+        if attempts:
+            self._attempts(attempts)
+
+    def _execute(self, delivery: Delivery) -> None:
+        """Somebody put a message into a queue that is consumed here: its handler gets it, by the queue's rules."""
+        try:
+            envelope = codec.decode(delivery.frame)
+        except EnvelopeError as error:
+            delivery.fail(str(error), final=True)
+            return
+        if self._handlers.find(envelope.type, self._protocol) is None:
+            delivery.nack(UNHANDLED, spent=False, error="nobody here handles this type")
+            return
+        ticket = Ticket(envelope, delivery.frame, delivery.attempt, 0, 0, 0)
+        self._executor.start(ticket, partial(end, delivery), self._protocol)
+
+
+def end(delivery: Delivery, outcome: Outcome, *, retry: bool = True) -> None:
+    """End a delivery by what its handler came to; ``retry``: a failure is tried again, as the queue's rules say."""
+    text = f"{outcome.fault.code}: {outcome.fault.message}" if outcome.fault else outcome.verdict.value
+    match outcome.verdict:
+        case Verdict.APPLIED:
+            delivery.ack()
+        case Verdict.DEFERRED:
+            delivery.nack(outcome.retry_after, spent=False, error=text)
+        case Verdict.REJECTED:
+            delivery.fail(text, final=True)
+        case _:
+            delivery.fail(text, final=not retry)

@@ -1,0 +1,247 @@
+"""Executes what routers elsewhere ask for through a named queue; each envelope once, as far as that can be known.
+
+For each claimed attempt: say in the store that it begins, call the handler, end the claim together with the outcome.
+What the store knows of an earlier execution decides before any handler is called:
+
+========================== =========================================================================================
+an earlier one             then
+========================== =========================================================================================
+ended                      its outcome is the answer
+is under way here          its outcome is the answer when it ends
+was begun and did not end  it is repeated if that does no harm (the catalog's word, or the handler's); else the
+                           handler's verify hook is asked; else the answer is ``in_doubt``
+========================== =========================================================================================
+
+An attempt with a lower number than the one that was begun is a new life, which an operator gave to a dead letter: it
+is executed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from actors.errand import Look
+from actors.errors import EnvelopeError
+from actors.outcome import Outcome, Verdict
+from actors.runtime.errors import RuntimeFault
+from actors.tables.deliveries import Delivery
+from actors.tickets import Asked, decode_ticket, encode_outcome, envelope_of
+from actors.workers import Execution, Finish, Undertake
+from router.protocols import results
+from router.protocols.elsewhere import outcome_of
+from router.protocols.executor import Executor, tell
+from router.protocols.handlers import Handler
+from router.protocols.workshop import BUSY, STOPPED
+
+logger = logging.getLogger("router.protocols.queue")
+
+UNHANDLED = 250  # ms until an attempt of a type that has no handler here may be claimed again, by whoever has one
+CRASHES = 2  # workers that one attempt may take with it; after that its asker decides, at the cost of an attempt
+KEEP_ALL = 1_000_000  # done entries; how many are kept is the business of the regular ends
+
+Told = Callable[[Outcome], None]
+
+
+class Teller(Protocol):
+    """The actor of named queues."""
+
+    def tell(self, message: Any) -> None:
+        """Take a ``Look``."""
+
+
+class Hands:
+    """Thread-safe. ``worker``: whose hands these are; ``protocol``: handlers of which are used."""
+
+    def __init__(
+        self, executor: Executor, named_queues: Callable[[], Teller], worker: str, *, protocol: str = "queue"
+    ) -> None:
+        self._executor = executor
+        self._named_queues = named_queues
+        self._worker = worker
+        self._protocol = protocol
+        # By envelope, what was given up and still runs: (queue, entry, token, asker).
+        self._doubtful: dict[str, tuple[str, str, int, str]] = {}
+        executor.ended_late.append(self._ended_late)
+
+    def take(self, deliveries: Sequence[Delivery], told: Callable[[Delivery], Told | None] = lambda _: None) -> None:
+        """Execute these attempts. ``told(delivery)``: who in this process waits for one, instead of its asker."""
+        tasks: list[_Task] = []
+        for delivery in deliveries:
+            task = self._task(delivery, told(delivery))
+            if task is not None:
+                tasks.append(task)
+        self._undertake(tasks)
+
+    def _task(self, delivery: Delivery, told: Told | None) -> _Task | None:
+        try:
+            asked = _asked(delivery)
+        except EnvelopeError as error:
+            logger.warning("%s of %s is no attempt: %s", delivery.id, delivery.queue, error)
+            delivery.fail(str(error), final=True)
+            return None
+        handler = self._executor.handlers.find(asked.ticket.envelope.type, self._protocol)
+        task = _Task(delivery, asked, handler, told)
+        if handler is None:
+            if told is not None:
+                self._end(task, results.deferred("no_handler", "nobody here handles this type", STOPPED))
+            else:
+                delivery.nack(UNHANDLED, spent=False, error="nobody here handles this type")
+            return None
+        return task
+
+    # ------------------------------------------------------------ beginning
+
+    def _undertake(self, tasks: Sequence[_Task]) -> None:
+        if not tasks:
+            return
+        wanted = [task.undertaking(self._worker) for task in tasks]
+        look = Look(lambda store, now: store.begin(wanted, now), partial(self._begun, tasks))
+        try:
+            self._named_queues().tell(look)
+        except RuntimeFault:
+            for task in tasks:
+                task.delivery.nack(BUSY, spent=False)
+
+    def _begun(self, tasks: Sequence[_Task], answer: Any) -> None:
+        if isinstance(answer, Exception):
+            logger.warning("%d attempts could not be begun: %s", len(tasks), answer)
+            for task in tasks:
+                task.delivery.nack(STOPPED, spent=False)
+            return
+        for task, said in zip(tasks, answer, strict=True):
+            if said is True:
+                self._execute(task)
+            elif said is False:
+                logger.warning("the claim of %s was lost before it began", task.delivery.id)
+                task.delivery.nack(spent=False)
+            else:
+                self._known(task, said)
+
+    def _execute(self, task: _Task) -> None:
+        if task.happened is not None:
+            self._end(task, task.happened)
+        else:
+            self._executor.start(task.asked.ticket, partial(self._executed, task), self._protocol)
+
+    # ------------------------------------------------------------ what an earlier execution means
+
+    def _known(self, task: _Task, execution: Execution) -> None:
+        if execution.ended_at:
+            self._end(task, outcome_of(execution), remember=None)
+            return
+        if self._executor.answers(execution.id):
+            self._executor.start(task.asked.ticket, partial(self._end, task, remember=None), self._protocol)
+            return
+        handler = task.handler
+        mine = execution.entry == task.delivery.id
+        new_life = task.asked.ticket.attempt < execution.attempt
+        task.over = (execution.entry, execution.token)
+        if mine and task.delivery.attempt > CRASHES:
+            text = f"{task.delivery.attempt - 1} workers began it and went away"
+            self._end(task, results.in_doubt("workers_lost", text), remember=None)
+        elif new_life or handler.safe:
+            self._undertake([task])
+        elif handler.verify is not None:
+            self._executor.verify(task.asked.ticket.envelope, partial(self._verified, task), self._protocol)
+        else:
+            self._end(task, _lost(execution), remember=None)
+
+    def _verified(self, task: _Task, happened: bool | None) -> None:
+        if happened is None:
+            self._end(task, results.in_doubt("worker_lost", "a worker began it and went away"), remember=None)
+            return
+        if happened:
+            task.happened = Outcome(Verdict.APPLIED)
+        self._undertake([task])
+
+    # ------------------------------------------------------------ ending
+
+    def _executed(self, task: _Task, outcome: Outcome) -> None:
+        if outcome.verdict is not Verdict.IN_DOUBT:
+            self._end(task, outcome)
+        elif self._executor.workshop.closed and task.handler.safe:
+            # Interrupted, and it may be repeated: whoever claims it next does so at once, and nobody is charged.
+            task.delivery.nack(spent=False)
+        else:
+            ticket, delivery = task.asked.ticket, task.delivery
+            self._doubtful[ticket.envelope.id] = (delivery.queue, delivery.id, delivery.token, task.asker)
+            self._end(task, outcome, remember=None)
+
+    def _end(self, task: _Task, outcome: Outcome, *, remember: bool | None = True) -> None:
+        final = outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED)
+        if remember:
+            remember = final
+        task.delivery.finish(
+            task.asked.ticket.envelope.id, encode_outcome(outcome), asker=task.asker, remember=remember, done=final
+        )
+        if task.told is not None:
+            tell(task.told, outcome)
+
+    def _ended_late(self, id_: str, outcome: Outcome) -> None:
+        """It was called in doubt, and now its handler has ended: whoever asks for it again learns the truth."""
+        execution = self._doubtful.pop(id_, None)
+        if execution is None:
+            return
+        final = outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED)
+        queue, entry, token, asker = execution
+        # Should the end in doubt not be written yet, then this is written in its stead.
+        finish = Finish(queue, entry, token, id_, encode_outcome(outcome), asker, remember=final, done=final)
+        look = Look(lambda store, now: store.finish([finish], now, KEEP_ALL), partial(_said, id_))
+        try:
+            self._named_queues().tell(look)
+        except RuntimeFault:
+            logger.warning("%s ended after all, and nobody could be told", id_)
+
+
+class _Task:
+    """One claimed attempt."""
+
+    __slots__ = ("asked", "delivery", "handler", "happened", "over", "told")
+
+    def __init__(self, delivery: Delivery, asked: Asked, handler: Handler | None, told: Told | None) -> None:
+        self.delivery = delivery
+        self.asked = asked
+        self.handler: Handler = handler  # type: ignore[assignment]  # without one it is ended before anybody looks
+        self.told = told
+        self.over = ("", 0)
+        self.happened: Outcome | None = None  # the verify hook says so: nothing is left to do
+
+    @property
+    def asker(self) -> str:
+        """Who is to hear of it through the store."""
+        return "" if self.told is not None else self.asked.asker
+
+    def undertaking(self, worker: str) -> Undertake:
+        delivery, ticket = self.delivery, self.asked.ticket
+        id_ = ticket.envelope.id
+        return Undertake(delivery.queue, delivery.id, delivery.token, id_, ticket.attempt, worker, self.over)
+
+
+def _asked(delivery: Delivery) -> Asked:
+    asked = decode_ticket(delivery.frame)
+    if asked.ticket.envelope.id != envelope_of(delivery.id):
+        raise EnvelopeError("an attempt that is named after another envelope", field="id")
+    return asked
+
+
+def turn_away(delivery: Delivery, outcome: Outcome) -> None:
+    """Answer an attempt that nobody here executes."""
+    try:
+        asked = decode_ticket(delivery.frame)
+    except EnvelopeError:
+        delivery.discard()
+    else:
+        envelope = asked.ticket.envelope
+        delivery.finish(envelope.id, encode_outcome(outcome), asker=asked.asker, remember=None, done=False)
+
+
+def _lost(execution: Execution) -> Outcome:
+    return results.in_doubt("worker_lost", f"worker {execution.worker} began it and did not say how it ended")
+
+
+def _said(id_: str, answer: Any) -> None:
+    if isinstance(answer, Exception):
+        logger.warning("%s ended after all, and the store could not be told: %s", id_, answer)
