@@ -411,8 +411,8 @@ class WorkedQueues(Queues, Workers, Protocol):
     """Named queues whose consumers may be in other processes."""
 
 
-class Backend(Store, WorkedQueues, Protocol):
-    """All ports over one transaction log: what the journal holds."""
+class Backend(Store, Queues, Protocol):
+    """Both ports over one transaction log: what the journal holds."""
 
 
 # ---------------------------------------------------------------- protocols

@@ -7,7 +7,8 @@
     ├── UnknownType         no message type of that name in the catalog; never retry
     ├── BadCatalog          a message class is declared wrongly; raised while it is being defined
     ├── BadHandler          a handler is declared wrongly, or there is one already
-    └── BadSubscription     a subscription is declared wrongly
+    ├── BadSubscription     a subscription is declared wrongly
+    └── BadWorker           a worker is declared wrongly, or its store is one that processes do not share
 
 The door's refusals (``Refused`` and below, see ``actors.errors``) can be imported from here too.
 
@@ -38,6 +39,7 @@ __all__ = [
     "BadCatalog",
     "BadHandler",
     "BadSubscription",
+    "BadWorker",
     "ClockSkew",
     "Expired",
     "InvalidMessage",
@@ -125,6 +127,12 @@ class BadSubscription(RouterError):
     """A subscription is declared wrongly."""
 
     code = "bad_subscription"
+
+
+class BadWorker(RouterError):
+    """A worker is declared wrongly, or its store is one that processes do not share."""
+
+    code = "bad_worker"
 
 
 def shape(value: object) -> str:
