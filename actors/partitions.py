@@ -90,6 +90,7 @@ class Partitions(Actor):
         self._moved = False
         self._next: Timer | None = None
         self._glance: Timer | None = None
+        self._lapse: Timer | None = None
         self._flushing: dict[int, Holding] = {}  # at rest; released when the journal has written what they left
         self._stuck: dict[int, float] = {}  # would not come to rest, since
 
@@ -114,6 +115,10 @@ class Partitions(Actor):
                 self._tend()
             case Moved():
                 self._moved = True
+            case _Lapse():
+                self._lapse = None
+                self._drop_lapsed()
+                self._watch_lapse()
             case _Glance():
                 self._glance = None
                 self._watch_leaving()
@@ -153,6 +158,16 @@ class Partitions(Actor):
                 self._failing = False
                 logger.warning("the leases can be reached again")
         self._watch_leaving()
+        self._watch_lapse()
+
+    def _watch_lapse(self) -> None:
+        """Look again when the first of them is over, should it not be renewed before."""
+        if self._lapse is not None:
+            self._lapse.cancel()
+            self._lapse = None
+        untils = [holding.until for holding in self._holdings.all()]
+        if untils:
+            self._lapse = self.send_after(max(0.0, min(untils) - self.clock.monotonic()), _Lapse())
 
     def _connect(self) -> None:
         if not self._connected:
@@ -369,6 +384,10 @@ class Partitions(Actor):
 
 class _Tick:
     """To itself: a third of a lease is over."""
+
+
+class _Lapse:
+    """To itself: a lease that was not renewed is over."""
 
 
 class _Glance:

@@ -232,14 +232,15 @@ class World:
         facts: dict[str, Facts] | None = None,
         options: Options | None = None,
         breakers: BreakerSettings | None = None,
-        clock: TestClock | None = None,
+        clock: Any = None,
         seed: int | None = None,
+        stepper: Stepper | None = None,
         start: bool = True,
         first: int = 0,
     ) -> None:
         self.log: list[tuple[Any, ...]] = []
         self.clock = clock or TestClock()
-        self.stepper = Stepper(seed=seed)
+        self.stepper = stepper or Stepper(seed=seed)
         self.backend = MemoryStore() if store is None else store
         self.store = Notary(self.backend, self.log)
         self.facts = facts or {}

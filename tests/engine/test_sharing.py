@@ -1,0 +1,515 @@
+"""Several routers on one store: who does what, and what each is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actors.errors import OwnerAway, StoreDoubt, StoreUnavailable
+from actors.messages import Depart
+from actors.options import Options
+from actors.policy.facts import Backoff, Facts
+from tests.engine.town import House, Town
+from tests.engine.world import DOUBT, FAILED
+
+STEADY = Backoff(initial=2_000, factor=1.0, cap=2_000, jitter=0.0)
+SAFE = {"T": Facts("T", idempotent=True, backoff=STEADY)}
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    town = Town()
+    yield town
+    town.clear()
+
+
+@pytest.fixture
+def two(town: Town) -> tuple[House, House]:
+    """Two routers, each with half of the partitions."""
+    first, second = town.house(), town.house()
+    assert len(first.held_partitions) == len(second.held_partitions) == 2
+    return first, second
+
+
+# ---------------------------------------------------------------- who owns what
+
+
+def test_one_router_has_all_of_it(town: Town) -> None:
+    assert town.house().held_partitions == [0, 1, 2, 3]
+
+
+def test_shares_are_even_whoever_comes_and_goes(town: Town) -> None:
+    houses = [town.house() for _ in range(3)]
+    assert sorted(len(house.held_partitions) for house in houses) == [1, 1, 2]
+    houses[0].stop()
+    town.advance(0.2)
+    assert sorted(len(house.held_partitions) for house in town) == [2, 2]
+    assert sorted(each for house in town for each in house.held_partitions) == [0, 1, 2, 3]
+
+
+def test_partitions_of_a_killed_router_are_taken_within_a_second(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    first.kill()
+    assert town.until(lambda: len(second.held_partitions) == 4) < 1.0
+
+
+def test_partitions_of_a_router_that_stops_are_taken_at_once(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    first.stop()
+    assert town.until(lambda: len(second.held_partitions) == 4) < 0.05
+
+
+# ---------------------------------------------------------------- the way of one command
+
+
+def test_a_command_is_executed_by_the_owner_and_answered_where_it_was_sent(
+    town: Town, two: tuple[House, House]
+) -> None:
+    first, second = two
+    sender = first.send("x", guild=town.guild_of(second))
+    assert (first.starts, second.starts) == ([], ["x"])
+    assert sender.status == "ok"
+    assert sender.accepted[0][0] == 1
+    assert first.engine.tables.backlog.total == second.engine.tables.backlog.total == 0
+
+
+def test_the_owner_hears_of_a_command_even_if_no_news_come(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    town.hub.faults_of(second.router).deaf = True
+    sender = first.send("x", guild=town.guild_of(second))
+    assert sender.fate == "accepted"
+    assert town.until(lambda: sender.status == "ok") < 0.3
+
+
+def test_the_sender_hears_the_end_even_if_no_news_come(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    town.hub.faults_of(first.router).deaf = True
+    sender = first.send("x", guild=town.guild_of(second))
+    assert second.starts == ["x"]
+    assert sender.fate == "accepted"
+    assert town.until(lambda: sender.status == "ok") < 0.3
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_commands_from_everywhere_go_in_the_order_of_acceptance(
+    town: Town, two: tuple[House, House], deaf: bool
+) -> None:
+    first, second = two
+    town.hub.faults_of(second.router).deaf = deaf
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    for number in range(8):
+        (first, second)[number % 2].send(f"{number}", guild=guild)
+    done = []
+    while len(done) < 8:
+        town.until(lambda: second.held)
+        (id_,) = second.held
+        done.append(id_)
+        second.finish(id_)
+        town.run()
+    assert done == [f"{number}" for number in range(8)]
+    town.advance(0.3)
+    assert all(sender.status == "ok" for sender in town.senders)
+
+
+def test_a_delayed_command_is_executed_by_the_owner_when_it_is_due(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    for deaf in (False, True):
+        town.hub.faults_of(second.router).deaf = deaf
+        sender = first.send(guild=town.guild_of(second), delay=3)
+        town.advance(2.9)
+        assert second.starts == ([] if not deaf else second.starts)
+        assert sender.fate == "accepted"
+        town.advance(0.4)
+        assert sender.status == "ok"
+    assert first.starts == []
+
+
+def test_a_duplicate_on_another_router_gets_the_answer_of_the_first(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    original = second.send("x", guild=guild, key="k")
+    attached = first.send("y", guild=guild, key="k")
+    assert attached.accepted[0][2] == "x"
+    second.finish("x")
+    town.run()
+    assert original.status == attached.status == "ok"
+    assert attached.answer.original == "x"
+    again = first.send("z", guild=guild, key="k")
+    assert again.answer.original == "x"
+
+
+def test_who_sends_again_what_has_ended_elsewhere_gets_its_answer(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    sender = first.send("x", guild=town.guild_of(second))
+    (again,) = first.post(sender.envelope)
+    town.run()
+    assert town.until(lambda: again.status == "ok") < 0.3
+    assert second.starts == ["x"]
+
+
+def test_a_ticket_carries_the_token_of_its_partition(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(first)
+    first.direct.usual = second.direct.usual = None
+    second.send("x", guild=guild)
+    ticket = first.direct.held["x"].ticket
+    assert ticket.token == town.hub.leases[first.holdings.partition(guild)].token > 0
+    assert ticket.lapsed is not None
+    assert not ticket.lapsed()
+
+
+# ---------------------------------------------------------------- handover
+
+
+def test_a_partition_is_given_away_when_nothing_of_it_runs(town: Town) -> None:
+    first = town.house()
+    first.direct.usual = None
+    guilds = [town.guild_in(partition) for partition in range(4)]
+    running = [first.send(f"{guild}/a", guild=guild) for guild in guilds]
+    waiting = [first.send(f"{guild}/b", guild=guild) for guild in guilds]
+    second = town.house()
+    second.direct.usual = None
+    assert second.held_partitions == []
+    assert len(first.held_partitions) == 4
+    for sender in running:
+        first.finish(sender.id)
+    town.advance(0.3)
+    assert len(first.held_partitions) == len(second.held_partitions) == 2
+    assert all(sender.status == "ok" for sender in running)
+    assert {sender.id: town.held[sender.id] for sender in waiting} == {
+        sender.id: town.owner(sender.envelope.guild) for sender in waiting
+    }
+    for sender in waiting:
+        town.held[sender.id].finish(sender.id)
+    town.run()
+    assert [sender.status for sender in waiting] == ["ok"] * 4
+    assert all(second.starts_of(sender.id) in ([], [(1, "direct")]) for sender in waiting)
+
+
+def test_what_its_executor_did_not_begin_is_handed_back_at_no_cost(town: Town) -> None:
+    first = town.house()
+    first.direct.usual = None
+    first.direct.recallable = {"0", "1", "2", "3"}
+    for partition in range(4):
+        first.send(f"{partition}", guild=town.guild_in(partition))
+    second = town.house()
+    assert len(second.held_partitions) == 2
+    assert len(second.starts) == 2
+    for id_ in second.starts:
+        assert second.starts_of(id_) == [(1, "direct")]
+
+
+def test_a_partition_that_does_not_come_to_rest_is_kept_and_another_given(town: Town) -> None:
+    first = town.house(options=Options(handover=1_000))
+    first.direct.usual = None
+    for partition in (1, 2, 3):
+        for lane in range(4 - partition):
+            first.send(guild=town.guild_in(partition), subject=f"{lane}")
+    second = town.house()
+    town.advance(5)
+    assert len(first.held_partitions) == 3
+    assert second.held_partitions == [0]
+    for id_ in list(first.held):
+        first.finish(id_)
+    town.advance(1)
+    assert len(first.held_partitions) == len(second.held_partitions) == 2
+
+
+def test_a_router_that_stops_gives_away_what_rests_while_the_rest_still_runs(
+    town: Town, two: tuple[House, House]
+) -> None:
+    first, second = two
+    one, other = first.held_partitions
+    first.direct.usual = None
+    sender = first.send("x", guild=town.guild_in(one))
+    first.engine.runtime.ref("partitions").tell(Depart())
+    town.advance(0.1)
+    assert town.owner(town.guild_in(other)) is second
+    assert town.owner(town.guild_in(one)) is first
+    town.advance(2)
+    assert town.owner(town.guild_in(one)) is first
+    first.finish("x")
+    town.advance(0.1)
+    assert sender.status == "ok"
+    assert len(second.held_partitions) == 4
+
+
+# ---------------------------------------------------------------- takeover and loss
+
+
+def test_what_a_killed_router_had_is_done_by_the_next_in_order(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(first)
+    first.direct.usual = second.direct.usual = None
+    first.send("a", guild=guild)
+    waiting = [second.send(id_, guild=guild) for id_ in "bc"]
+    late = second.send("d", guild=guild, delay=3)
+    first.kill()
+    second.direct.truth["a"] = True
+    assert town.until(lambda: second.held == ["b"]) < 1.0
+    assert second.direct.asked == ["a"]
+    for id_ in "bc":
+        second.finish(id_)
+        town.run()
+    assert [sender.status for sender in waiting] == ["ok", "ok"]
+    town.until(lambda: second.held == ["d"])
+    second.finish("d")
+    town.run()
+    assert late.status == "ok"
+    second.at_rest_here()
+
+
+def test_a_router_that_slept_writes_nothing_and_starts_nothing(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(first)
+    first.facts.update(SAFE)
+    second.facts.update(SAFE)
+    first.direct.usual = second.direct.usual = None
+    sender = first.send("a", guild=guild)
+    second.send("b", guild=guild)
+    attempt = first.take("a")
+    first.doze()
+    town.running.clear()  # two of one lane are alive now, of which one is fenced
+    assert town.until(lambda: second.owns(guild)) < 1.0
+    town.until(lambda: second.held == ["a"], 10)
+    assert second.starts_of("a") == [(2, "direct")]  # the first may have happened
+    first.finish(attempt, FAILED)
+    first.wake()
+    town.advance(0.5)
+    assert second.held == ["a"]
+    second.finish("a")
+    town.run()
+    assert second.held == ["b"]
+    assert sender.status == "ok"
+    assert first.starts == ["a"]
+    assert first.engine.tables.gate.running == 0
+    assert len(first.engine.tables.flights) == 0
+
+
+def test_what_was_decided_before_the_sleep_is_not_written_after_it(town: Town, two: tuple[House, House]) -> None:
+    """The partition is won back, under another token: what was decided under the old one must not pass for it."""
+    first, second = two
+    guild = town.guild_of(first)
+    first.direct.usual = second.direct.usual = None
+    first.facts.update(SAFE)
+    first.send("a", guild=guild)
+    first.store.down = True
+    first.finish("a", DOUBT)
+    town.run()
+    (held,) = first.engine.tables.held.items
+    second.kill()
+    town.hub.take_away(first.holdings.partition(guild))
+    town.advance(0.7)
+    first.store.down = False
+    town.until(lambda: first.owns(guild))
+    town.advance(0.5)
+    assert held.token < first.holdings.of(guild).token
+    stored = first.stored("a")
+    assert stored is not None
+    assert stored.attempts == 1
+    assert stored.state == "waiting"
+    events = [write for batch in first.store.batches for write in batch if getattr(write, "id", "") == "a"]
+    assert sum(type(write).__name__ == "Defer" for write in events) == 1
+
+
+def test_a_lost_lease_costs_no_command_and_no_answer(town: Town, two: tuple[House, House]) -> None:
+    first = two[0]
+    guild = town.guild_of(first)
+    for house in two:
+        house.facts.update(SAFE)
+        house.direct.usual = None
+    senders = [first.send(id_, guild=guild) for id_ in "ab"]
+    late = first.take("a")
+    town.running.clear()
+    town.hub.take_away(first.holdings.partition(guild))
+    town.advance(0.5)
+    first.finish(late)
+    for id_ in "ab":
+        town.until(lambda: town.held)
+        assert list(town.held) == [id_]
+        town.held[id_].finish(id_)
+        town.run()
+    town.advance(0.3)
+    assert [sender.status for sender in senders] == ["ok", "ok"]
+    assert [attempt.code for attempt in senders[0].answer.attempts] == ["crashed", ""]
+    for house in town:
+        house.at_rest_here()
+
+
+def test_a_router_cut_off_stops_before_its_leases_lapse_and_comes_back(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(first)
+    faults = town.hub.faults_of(first.router)
+    faults.down = True
+    refused = first.send("a", guild=guild)
+    assert isinstance(refused.refusal, StoreUnavailable)
+    assert not refused.refusal.doubt
+    town.until(lambda: not first.held_partitions)
+    assert town.hub.owner(first.holdings.partition(guild)) == first.router  # still, at the store
+    assert town.until(lambda: len(second.held_partitions) == 4) < 1.0
+    assert second.send("b", guild=guild).status == "ok"
+    faults.down = False
+    town.advance(1)
+    assert len(first.held_partitions) == len(second.held_partitions) == 2
+    assert first.send("c", guild=guild).accepted
+
+
+def test_all_leases_lapse_together_and_all_is_well_again(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    first.direct.usual = second.direct.usual = None
+    guilds = [town.guild_in(partition) for partition in range(4)]
+    for house in two:
+        town.hub.faults_of(house.router).down = True
+    town.advance(2)
+    assert not first.held_partitions
+    assert not second.held_partitions
+    for house in two:
+        town.hub.faults_of(house.router).down = False
+    assert town.until(lambda: all(town.owner(guild) for guild in guilds)) < 1.0
+    town.advance(1)
+    assert len(first.held_partitions) == len(second.held_partitions) == 2
+
+
+# ---------------------------------------------------------------- doubt
+
+
+@pytest.mark.parametrize("done", ["before", "after"])
+@pytest.mark.parametrize("mine", [True, False])
+def test_an_acceptance_whose_answer_was_lost_is_asked_again(
+    town: Town, two: tuple[House, House], done: str, mine: bool
+) -> None:
+    first, second = two
+    guild = town.guild_of(first if mine else second)
+    town.hub.faults_of(first.router).doubt = done
+    sender = first.send("a", guild=guild)
+    assert sender.fate == "waiting"
+    town.advance(0.5)
+    assert sender.status == "ok"
+    assert [*first.starts, *second.starts] == ["a"]
+    assert first.engine.tables.backlog.total == 0
+
+
+def test_an_acceptance_that_stays_in_doubt_is_not_called_refused(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    faults = town.hub.faults_of(first.router)
+    faults.doubt = "after"
+    sender = first.send("a", guild=guild)
+    faults.down = True
+    town.advance(6)
+    assert isinstance(sender.refusal, StoreDoubt)
+    assert sender.refusal.retryable
+    assert second.starts == ["a"]
+    faults.down = False
+    town.advance(1)
+    (again,) = first.post(sender.envelope)
+    town.run()
+    town.advance(0.3)
+    assert again.status == "ok"
+    assert [*first.starts, *second.starts] == ["a"]
+
+
+# ---------------------------------------------------------------- orders
+
+
+def test_a_command_is_cancelled_from_any_router(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    first.send("a", guild=guild)
+    waiting = first.send("b", guild=guild)
+    delayed = first.send("c", guild=guild, delay=60)
+    assert first.engine.cancel("a").get(5) is False
+    assert first.engine.cancel("b").get(5) is True
+    assert first.engine.cancel("c").get(5) is True
+    assert first.engine.cancel("nobody").get(5) is False
+    town.run()
+    assert waiting.status == delayed.status == "cancelled"
+
+
+def test_a_position_is_known_on_any_router(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    for id_ in "abc":
+        first.send(id_, guild=guild)
+    for house in two:
+        stored, ahead = house.engine.find("c").get(5)
+        assert stored is not None
+        assert ahead == 2
+
+
+def test_an_order_nobody_answers_fails_in_time(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    second.direct.usual = None
+    first.send("a", guild=town.guild_of(second))
+    first.send("b", guild=town.guild_of(second))
+    second.doze()
+    town.hub.faults_of(first.router).deaf = True
+    town.hub.leases[second.holdings.partition(town.guild_of(second))].until += 60_000
+    cancelled = first.engine.cancel("b")
+    town.advance(10)
+    with pytest.raises(OwnerAway):
+        cancelled.get(5)
+
+
+def test_a_queue_is_purged_everywhere(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    first.direct.usual = second.direct.usual = None
+    senders = []
+    for house in two:
+        guild = town.guild_of(house)
+        senders += [first.send(guild=guild, subject="s") for _ in range(3)]
+        senders.append(first.send(guild=guild, delay=60))
+    assert first.engine.purge("q").get(5) == 6
+    town.run()
+    assert [sender.status for sender in senders] == ["", "cancelled", "cancelled", "cancelled"] * 2
+
+
+def test_a_paused_queue_is_paused_everywhere(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    first.engine.pause("q", True).get(5)
+    town.run()
+    sender = first.send(guild=town.guild_of(second))
+    assert sender.fate == "accepted"
+    first.engine.pause("q", False).get(5)
+    town.run()
+    assert sender.status == "ok"
+    town.hub.faults_of(second.router).deaf = True
+    first.engine.pause("q", True).get(5)
+    town.advance(1.1)
+    assert second.engine.tables.gate.paused == {"q"}
+
+
+def test_a_paused_queue_is_paused_for_who_takes_over(town: Town) -> None:
+    first = town.house()
+    first.engine.pause("q", True).get(5)
+    second = town.house()
+    assert second.engine.tables.gate.paused == {"q"}
+
+
+def test_dead_letters_are_replayed_by_their_owners(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    for house in two:
+        house.facts["T"] = Facts("T", attempts=1)
+        house.direct.usual = FAILED
+    guilds = [town.guild_of(first), town.guild_of(second)]
+    senders = [first.send(f"{number}", guild=guilds[number % 2]) for number in range(6)]
+    assert [sender.status for sender in senders] == ["dead"] * 6
+    for house in two:
+        house.direct.usual = None
+    replayed = first.replay()
+    assert sorted(replayed.ids) == [f"{number}" for number in range(6)]
+    order = []
+    while town.held:
+        for id_, house in list(town.held.items()):
+            order.append(id_)
+            house.finish(id_)
+            town.run()
+    for part in (order[::2], order[1::2]):
+        assert part == sorted(part)
+    assert all(town.stored(id_).status == "ok" for id_ in order)
+    assert len(order) == 6
