@@ -142,6 +142,11 @@ class Gate:
         with self._lock:
             self._line_up(EXECUTORS, guild)
 
+    def waiting(self) -> dict[str, int]:
+        """How many guilds wait, by what they wait for (``breaker:direct``, ``queue:bot:music`` ...)."""
+        with self._lock:
+            return {name: len(guilds) for name, guilds in self._waiting.items()}
+
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: whoever waits for one, or for a breaker, tries again."""
         with self._lock:
