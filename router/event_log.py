@@ -25,6 +25,8 @@ CAPACITY = 10_000  # events remembered
 BYTES = 32 << 20  # of payloads remembered
 BUFFER = 1_000  # events that wait for one reader
 
+BROADCAST = "broadcast"  # the subject of a notification for everybody
+
 Render = Callable[[Published], dict[str, Any]]
 Why = Literal["slow", "too_old", "other_log"]
 
@@ -79,39 +81,63 @@ class Gap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events a reader wants; what is empty does not filter."""
+    """Which events a reader wants; what is empty does not filter.
+
+    Notifications have addressees: one for a user passes if ``users`` names that user, whatever its guild; a broadcast
+    that names no guild is for those of all guilds.
+    """
 
     guilds: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()  #: message types, such as BAN_USER
-    kinds: frozenset[str] = frozenset()  #: accepted, settled, published ... as ``Published`` names them
+    kinds: frozenset[str] = frozenset()  #: accepted, duplicate, conflict, started, attempted, settled, published
     roles: frozenset[str] = frozenset()  #: of what is addressed to roles only that; everything else all the same
     jobs: frozenset[str] = frozenset()  #: command ids
+    users: frozenset[str] = frozenset()  #: of what is addressed to a user only that; everything else all the same
+    within: frozenset[str] = frozenset()  #: guilds that the reader may see at all
 
     def takes(self, logged: Logged) -> bool:
         """Whether this event is wanted."""
         event = logged.event
         envelope = event.envelope
         return (
-            (not self.guilds or envelope.guild in self.guilds)
-            and (not self.types or envelope.type in self.types)
+            (not self.types or envelope.type in self.types)
             and (not self.kinds or event.kind in self.kinds)
             and (not self.jobs or envelope.id in self.jobs)
-            and (not self.roles or self._addressed(logged))
+            and (
+                self._addressed(logged)
+                if event.kind == "published"
+                else (not self.guilds or envelope.guild in self.guilds)
+                and (not self.within or envelope.guild in self.within)
+            )
         )
 
     def _addressed(self, logged: Logged) -> bool:
-        if logged.event.kind != "published":
-            return True
+        envelope = logged.event.envelope
         data = logged.shown.get("data")
-        roles = data.get("targetRoles") if isinstance(data, dict) else None
-        return not isinstance(roles, Collection) or not roles or not self.roles.isdisjoint(roles)
+        data = data if isinstance(data, dict) else {}
+        noticed = envelope.kind == "notification"
+        roles, user = data.get("targetRoles"), data.get("targetUserId") if noticed else None
+        to_all = noticed and envelope.subject == BROADCAST and not data.get("targetGuildId")
+        if self.within and not to_all and envelope.guild not in self.within:
+            return False
+        if self.roles and isinstance(roles, Collection) and roles and self.roles.isdisjoint(roles):
+            return False
+        if self.users and user:
+            return user in self.users
+        return to_all or not self.guilds or envelope.guild in self.guilds
+
+
+def is_notification(event: Published) -> bool:
+    """Whether it is something with an addressee."""
+    return event.kind == "published" and event.envelope.kind == "notification"
 
 
 class Reader:
     """One reader on one event loop; made by ``EventLog.read``. Used by one task at a time."""
 
-    def __init__(self, log: EventLog, wanted: Wanted, limit: int) -> None:
+    def __init__(self, log: EventLog, wanted: Wanted, limit: int, door: str = "") -> None:
         self.wanted = wanted
+        self.door = door
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._limit = limit
@@ -216,6 +242,7 @@ class EventLog:
         self._bytes = 0
         self._index = _Index()
         self._readers: set[Reader] = set()
+        self._at: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -224,6 +251,10 @@ class EventLog:
     def readers(self) -> int:
         """How many read now."""
         return len(self._readers)
+
+    def readers_at(self, door: str) -> int:
+        """How many of them read there."""
+        return self._at.get(door, 0)
 
     @property
     def cursor(self) -> str:
@@ -240,19 +271,23 @@ class EventLog:
             self._bytes += _size(event)
             while len(self._ring) > self._capacity or (self._bytes > self._max_bytes and len(self._ring) > 1):
                 self._bytes -= _size(self._ring.popleft().event)
-            for reader in self._index.of(event.envelope.guild):
+            for reader in list(self._readers) if is_notification(event) else self._index.of(event.envelope.guild):
                 if reader.closed:
                     self._drop(reader)
                 elif reader.wanted.takes(logged):
                     reader.offer(logged)
 
-    def read(self, wanted: Wanted, after: str = "", *, limit: int = BUFFER) -> Reader:
-        """A reader on the running loop: of what comes from now on, or what came after the cursor ``after``."""
-        reader = Reader(self, wanted, limit)
+    def read(self, wanted: Wanted, after: str = "", *, limit: int = BUFFER, door: str = "") -> Reader:
+        """A reader on the running loop: of what comes from now on, or what came after the cursor ``after``.
+
+        ``door``: where it reads; each door counts and bounds its own.
+        """
+        reader = Reader(self, wanted, limit, door)
         with self.lock:
             if after:
                 reader.catch_up(self._after(after, wanted))
             self._readers.add(reader)
+            self._at[door] = self._at.get(door, 0) + 1
             self._index.add(reader)
         return reader
 
@@ -274,7 +309,9 @@ class EventLog:
             self._drop(reader)
 
     def _drop(self, reader: Reader) -> None:
-        self._readers.discard(reader)
+        if reader in self._readers:
+            self._readers.discard(reader)
+            self._at[reader.door] -= 1
         self._index.remove(reader)
 
     def close(self) -> None:

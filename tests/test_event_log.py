@@ -177,6 +177,45 @@ def test_what_is_addressed_to_roles_comes_to_those_that_have_one_and_to_those_th
     run(story)
 
 
+NOTICES = {
+    1: {"targetUserId": "7"},
+    2: {"targetUserId": "8"},
+    3: {"targetGuildId": "1"},
+    4: {"targetGuildId": "2"},
+    5: {},
+    6: {"targetRoles": ["r"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), [1, 2, 3, 4, 5, 6]),
+        (Wanted(users=frozenset("7")), [1, 3, 4, 5, 6]),
+        (Wanted(guilds=frozenset("1")), [3, 5, 6]),
+        (Wanted(guilds=frozenset("1"), users=frozenset("7")), [1, 3, 5, 6]),
+        (Wanted(guilds=frozenset("1"), roles=frozenset("x")), [3, 5]),
+        (Wanted(roles=frozenset("r")), [1, 2, 3, 4, 5, 6]),
+        (Wanted(within=frozenset("1")), [3, 5, 6]),
+        (Wanted(within=frozenset("1"), users=frozenset("7")), [3, 5, 6]),
+    ],
+)
+def test_a_notification_comes_to_its_addressees(wanted: Wanted, expected: list[int]) -> None:
+    async def story() -> None:
+        log = EventLog(lambda event: {"data": NOTICES[event.sequence]}, lambda: 0)
+        reader = log.read(wanted)
+        for number, data in NOTICES.items():
+            user = "targetUserId" in data
+            guild = f"user:{data['targetUserId']}" if user else str(data.get("targetGuildId", "global"))
+            notice = event(number, kind="published", guild=guild)
+            subject = f"user:{number}" if user else "broadcast"
+            log.append(notice._replace(envelope=notice.envelope._replace(kind="notification", subject=subject)))
+        assert numbers(await reader.next(0)) == expected
+        assert numbers(await log.read(wanted, f"{log.name}.0").next(0)) == expected
+
+    run(story)
+
+
 def test_events_from_many_threads_reach_a_waiting_reader_in_the_order_of_their_cursors() -> None:
     async def story() -> None:
         log = made()

@@ -18,9 +18,10 @@ from router.router import Router
 
 routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRoute)
 MEDIA_TYPE: Final = "text/event-stream"
-KINDS: Final = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published", "breaker")
+KINDS: Final = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published")
 BACK_IN: Final = 2_000  # ms; what a reader is advised to wait before it connects again
 AGAIN: Final = 5_000  # ms; when there may be room for another reader
+DOOR: Final = "stream"
 _NAMES: Final = 100  # in one list of the query
 _LONGEST: Final = 4_096
 
@@ -80,10 +81,10 @@ async def stream(
     """
     wanted = wanted_by(router, caller, guild_id=guild_id, types=types, kinds=kinds, jobs=job_id, roles=roles)
     log = router.hub.log()
-    if log.readers >= settings.stream_readers:
+    if log.readers_at(DOOR) >= settings.stream_readers:
         text = f"The stream has its {settings.stream_readers} readers."
         raise HttpProblem(429, "too_many_readers", text, retry_after=AGAIN, retryable=True)
-    reader = log.read(wanted, last_event_id or after, limit=settings.stream_buffer)
+    reader = log.read(wanted, last_event_id or after, limit=settings.stream_buffer, door=DOOR)
     return EventStream(reader, settings.stream_heartbeat)
 
 
@@ -119,7 +120,14 @@ def wanted_by(
     if unknown := chosen - set(KINDS):
         rule = f"must be of {', '.join(KINDS)}"
         raise _invalid("kinds", rule, len(unknown))
-    return Wanted(guilds or caller.guilds, named, chosen, _names("roles", roles), _names("jobId", jobs))
+    return Wanted(
+        guilds or caller.guilds,
+        named,
+        chosen,
+        _names("roles", roles),
+        _names("jobId", jobs),
+        within=caller.guilds,
+    )
 
 
 def _names(field: str, text: str) -> frozenset[str]:

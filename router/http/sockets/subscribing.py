@@ -88,11 +88,13 @@ class Subscribing:
                 retryable=False,
             )
         return Wanted(
-            frozenset(frame.guilds or connection.caller.guilds),
-            frozenset(frame.types or ()),
-            frozenset(frame.kinds or ()),
-            frozenset(frame.roles or ()),
-            frozenset(frame.jobs or ()),
+            guilds=frozenset(frame.guilds or connection.caller.guilds),
+            types=frozenset(frame.types or ()),
+            kinds=frozenset(frame.kinds or ()),
+            roles=frozenset(frame.roles or ()),
+            jobs=frozenset(frame.jobs or ()),
+            users=frozenset(frame.users or ()),
+            within=connection.caller.guilds,
         )
 
 
