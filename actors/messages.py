@@ -183,8 +183,7 @@ class Settled(NamedTuple):
 class Published(NamedTuple):
     """Anybody -> hub: something the outside may want to see."""
 
-    #: ``accepted``, ``duplicate``, ``started``, ``attempted``, ``settled``, ``conflict``, ``published`` or ``breaker``
-    kind: str
+    kind: str  #: ``accepted``, ``duplicate``, ``started``, ``attempted``, ``settled``, ``conflict``
     envelope: Envelope
     answer: Answer | None = None
     sequence: int = 0

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from actors.codec import peek
-from actors.envelope import Envelope
 from actors.errors import EngineError
 from actors.messages import Enqueue, StoreCall
 from actors.places import place_of
@@ -83,8 +82,8 @@ class Recovery(Actor):
         paused, delayed, records = found
         if paused is not None:
             self._gate.set_paused(paused)
-        for header in delayed:
-            self._backlog.enter(header, header.due_at)
+        for id_, guild in delayed:
+            self._backlog.enter(id_, guild)
         by_guild: dict[str, list[Place]] = {}
         for record in records:
             place = place_of(record)
@@ -93,7 +92,7 @@ class Recovery(Actor):
                 if holding is None:
                     continue
                 place.token = holding.token
-            self._backlog.enter(place.envelope, place.envelope.due_at or place.accepted_at)
+            self._backlog.enter(place.envelope.id, place.envelope.guild)
             by_guild.setdefault(place.envelope.guild, []).append(place)
         for guild, places in by_guild.items():
             self._guilds.tell_recovered(guild, Enqueue(places))
@@ -109,7 +108,7 @@ class _Found(NamedTuple):
     """What the store holds."""
 
     paused: frozenset[str] | None  #: on the first page
-    delayed: list[Envelope]  #: likewise: the header of each delayed one
+    delayed: list[tuple[str, str]]  #: likewise: (id, guild) of each delayed envelope
     records: list[Record]
 
 
@@ -132,15 +131,15 @@ class _Again:
         self.after = after
 
 
-def _delayed(store: Backend) -> list[Envelope]:
-    """The headers of the delayed envelopes, for the backlog's count."""
-    found: list[Envelope] = []
+def _delayed(store: Backend) -> list[tuple[str, str]]:
+    """(id, guild) of the delayed envelopes, for the backlog's count."""
+    found: list[tuple[str, str]] = []
     after = (0, "")
     while True:
         records = store.delayed(after, PAGE)
         for record in records:
             header = peek(record.frame)
-            found.append(header)
+            found.append((header.id, header.guild))
             after = (header.due_at, header.id)
         if len(records) < PAGE:
             return found

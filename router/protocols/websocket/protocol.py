@@ -143,8 +143,7 @@ class WebSocketProtocol:
         known: Outcome | None = None
         with self._lock:
             known = self._records.find(envelope.id)
-            if known is None or known.verdict is Verdict.IN_DOUBT:
-                known = None
+            if known is None:
                 self._doubts.ask(envelope, self._overdue.get(envelope.id), done)
             elif known.verdict is Verdict.NOT_APPLIED:
                 self._records.forget(envelope.id)  # it is heard now, and the next attempt executes
@@ -349,7 +348,9 @@ class WebSocketProtocol:
                 return  # nothing that was asked of this bot
             if outcome.verdict is not Verdict.IN_DOUBT:
                 self._overdue.pop(id_, None)
-            self._records.keep(id_, outcome, number, heard=heard or self._doubts.about(id_))
+                self._records.keep(id_, outcome, number, heard=heard or self._doubts.about(id_))
+            elif attempt is not None:
+                self._remember_overdue(attempt)  # it may still end there
         if attempt is not None:
             attempt.tell(outcome)
         self._doubts.settle(id_, outcome)
