@@ -18,6 +18,8 @@ from actors.ports import Stats as Commands
 from actors.runtime.promise import Promise
 
 PATIENCE = 30.0
+HIDDEN = ("lane:", "keys:")
+"""Names that begin so are no queues of anybody: lanes that wait for an operator, idempotency keys of events."""
 
 
 class QueueView(BaseModel):
@@ -137,7 +139,7 @@ class Queues:
             return {
                 one: _view(one, commands.get(one), entries.get(one), one in paused)
                 for one in sorted(names)
-                if not one.startswith("lane:")
+                if not one.startswith(HIDDEN)
             }
 
         return self._engine.store_call(stats)

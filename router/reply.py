@@ -24,6 +24,13 @@ class Acceptance(NamedTuple):
     original: str = ""  #: with ``duplicate``: the command whose response it gets
 
 
+class Publication(NamedTuple):
+    """An event or a notification is stored."""
+
+    id: str
+    duplicate: bool = False  #: it was published before under the same idempotency key
+
+
 class Reply:
     """Thread-safe; usable from any thread and any event loop. ``await reply`` gives the ``Response``."""
 

@@ -16,7 +16,7 @@ from actors.alias import look_up
 from actors.codec import decode, encode
 from actors.engine import Engine
 from actors.envelope import Envelope
-from actors.errors import ShuttingDown
+from actors.errors import KeyReusedError, ShuttingDown
 from actors.hub import Listeners
 from actors.messages import Submission
 from actors.outcome import Answer
@@ -43,11 +43,12 @@ from router.messages.registry import catalog as everything
 from router.messages.replies import CommandAnswered
 from router.messages.seal import seal, unseal
 from router.metrics import Metrics
+from router.once import Once, event_id, publish_once
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.proxy import CommandActor, command_actor
 from router.queues import Queues
-from router.reply import Reply
+from router.reply import Publication, Reply
 from router.response import Response
 from router.settings import Settings
 from router.status import PATIENCE, StatusView, explanation_of, find
@@ -247,36 +248,43 @@ class Router:
     # ------------------------------------------------------------ named queues
 
     def publish(self, message: Message, **options: Any) -> str:
-        """Put a message into its type's named queue for whoever subscribes, durably; its id. Options as ``send``."""
-        id_, promise = self._publish(message, options)
-        promise.get(timeout=PATIENCE)
-        return id_
+        """Put a message into its type's named queue for whoever subscribes, durably; its id. Options as ``send``.
+
+        With an ``idempotency_key`` a repeat within ``queue_history_ttl`` publishes nothing and has the same id; raises
+        ``KeyReusedError`` when it has another payload.
+        """
+        return self.publication(message, **options).get(timeout=PATIENCE).id
 
     async def apublish(self, message: Message, **options: Any) -> str:
         """As ``publish``."""
-        id_, promise = self._publish(message, options)
-        await promise
-        return id_
+        return (await self.publication(message, **options)).id
 
-    def _publish(self, message: Message, options: Mapping[str, Any]) -> tuple[str, Promise[list[bool]]]:
+    def publication(self, message: Message, **options: Any) -> Promise[Publication]:
+        """As ``publish``, to be waited for later; says also whether it is a duplicate."""
         submission, _ = self._submission(message, options)
-        envelope = submission.envelope
+        envelope, frame = submission.envelope, submission.frame
+        keyed = bool(envelope.idempotency_key)
+        if keyed:
+            envelope = envelope._replace(id=event_id(envelope))
+            frame = encode(envelope)
+        now = self.clock.now()
         entry = Entry(
-            envelope.id,
-            envelope.queue,
-            submission.frame,
-            envelope.priority,
-            envelope.due_at or self.clock.now(),
-            envelope.expires_at,
+            envelope.id, envelope.queue, frame, envelope.priority, envelope.due_at or now, envelope.expires_at
         )
-        promise = self.engine.publish([entry])
-        promise.add_done_callback(lambda published: self._announce(published, envelope))
-        return envelope.id, promise
+        if keyed:
+            outcome: Promise[Any] = self.engine.store_call(
+                publish_once(entry, envelope, self.settings.queue_history_ttl)
+            )
+        else:
+            outcome = self.engine.publish([entry])
+        outcome.add_done_callback(lambda done: self._tell_published(done, envelope))
+        return outcome.map(lambda found: _publication(found, envelope.id))
 
-    def _announce(self, published: Promise[list[bool]], envelope: Envelope) -> None:
-        # Told once it is stored, and once only: an id that the queue knew has been told.
+    def _tell_published(self, outcome: Promise[Any], envelope: Envelope) -> None:
+        # Once it is stored, and once only: an id that the queue knew has been told.
         with suppress(Exception):  # whoever published it is told why it was not
-            if published.get(timeout=0) == [True]:
+            if outcome.get(timeout=0) in ([True], Once.NEW):
+                self.engine.tables.desk.poke(envelope.queue)
                 self.engine.announce("published", envelope)
 
     def _publish_answer(self, envelope: Envelope, answer: Answer) -> None:
@@ -444,6 +452,12 @@ class Router:
         except Exception as error:  # noqa: BLE001 - an old payload that no longer fits its class still has a story
             return {"unreadable": type(error).__name__}
         return redacted_payload(message)
+
+
+def _publication(outcome: list[bool] | Once, id_: str) -> Publication:
+    if outcome is Once.REUSED:
+        raise KeyReusedError("this idempotency key stands for another payload")
+    return Publication(id_, duplicate=outcome not in ([True], Once.NEW))
 
 
 def _log_failure(published: Promise[list[bool]]) -> None:

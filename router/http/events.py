@@ -18,7 +18,10 @@ routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRout
 async def publish(
     *, body: MessageBody, request: Request, router: TheRouter, caller: Anyone, request_id: RequestId
 ) -> EventAnswer:
-    """Publish an event or a notification into its queue; stored when it is answered."""
+    """Publish an event or a notification into its queue; stored when it is answered.
+
+    With `Idempotency-Key` a repeat publishes nothing: it is answered with the same `eventId` and `duplicate`.
+    """
     message = message_of(body, router, caller, "event", "notification")
-    event_id = await router.apublish(message, **options_of(body, request))
-    return EventAnswer(event_id=event_id, request_id=body.request_id or request_id)
+    published = await router.publication(message, **options_of(body, request))
+    return EventAnswer(event_id=published.id, request_id=body.request_id or request_id, duplicate=published.duplicate)

@@ -122,6 +122,7 @@ class EventAnswer(Body):
     success: Literal[True] = True
     event_id: str
     request_id: str
+    duplicate: bool = Field(default=False, description="it was published before under this Idempotency-Key")
 
 
 class Answered(Body):

@@ -166,7 +166,8 @@ def test_enqueue_publishes_what_is_no_command(served: Served, name: str, data: d
     try:
         answer = served.client.post(f"/api/queue/enqueue/{name}", json={"data": data, "requestId": "mine"})
         assert answer.status_code == 202
-        assert answer.json() == {"success": True, "eventId": answer.json()["eventId"], "requestId": "mine"}
+        event_id = answer.json()["eventId"]
+        assert answer.json() == {"success": True, "eventId": event_id, "requestId": "mine", "duplicate": False}
         assert seen.get(timeout=PATIENCE).type in served.router.catalog
     finally:
         cancel.cancel()
