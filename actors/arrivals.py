@@ -98,7 +98,7 @@ class Arrivals:
 
     def _place(self, record: Record) -> Place:
         place = place_of(record)
-        self._backlog.enter(place.envelope.id, place.envelope.guild)
+        self._backlog.enter(place.envelope, place.envelope.due_at or place.accepted_at)
         return place
 
     def _pass(self, holding: Holding, place: Place, places: list[Place]) -> None:

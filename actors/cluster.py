@@ -16,6 +16,7 @@ from actors.runtime.ref import Ref
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.sharing import SharedStore
 from actors.tables.backlog import Backlog
+from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.flights import Flights
 from actors.tables.gate import Gate
@@ -46,6 +47,7 @@ class Cluster:
     holdings: Holdings
     protocols: Mapping[str, ExecutionProtocol]
     backlog: Backlog
+    breakers: Breakers
     desk: Desk
     flights: Flights
     gate: Gate
@@ -92,6 +94,7 @@ class Cluster:
                 holdings=self.holdings,
                 waiters=self.waiters,
                 gate=self.gate,
+                breakers=self.breakers,
                 desk=self.desk,
                 journal=journal,
                 deduplicator=deduplicator,

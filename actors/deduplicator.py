@@ -117,7 +117,7 @@ class Deduplicator(Actor):
     def on_receive(self, message: object) -> None:
         match message:
             case Settled(envelope, answer):
-                self._counters.settle(answer)
+                self._counters.settle(envelope, answer)
                 self._left.append(answer.id)
                 self._answer_all(answer)
                 if envelope.reply_to:
@@ -186,6 +186,7 @@ class Deduplicator(Actor):
         if item.told:
             return  # by a predecessor, who crashed later
         self._counters.accepted += 1
+        self._counters.arrive(item.envelope.source)
         if item.waiter is not None:
             # Before anybody is told: the answer may come as soon as the place is in its lane.
             self._waiters.add(result.id, Waiting(item.waiter, item.envelope, False))
@@ -208,6 +209,7 @@ class Deduplicator(Actor):
         self._notes.append(Note(now, ALIAS, envelope.id, envelope.guild, envelope.user, alias))
         if not item.told:
             self._counters.duplicates += 1
+            self._counters.arrive(envelope.source)
             if item.waiter is not None:
                 # Whoever gets a stored answer waits under its own id, for the moment it takes to be told.
                 waits_for = envelope.id if result.answer else result.original

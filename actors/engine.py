@@ -35,6 +35,7 @@ from actors.partitions import Departed
 from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
+from actors.policy.shedding import admits
 from actors.ports import Backend, Entry, ExecutionProtocol, LoadMeter, Probe
 from actors.relay import Order
 from actors.runtime.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.testing import Stepper
+from actors.tables.backlog import Backlog
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
@@ -101,6 +103,7 @@ class Engine(Orders):
             Sequences(gap_timeout=self.options.sequence_gap),
             self.breakers,
             Load(self.options.lag_limit),
+            Backlog(self.options),
         )
         sharing = shared(store)
         if sharing is not None:
@@ -293,6 +296,22 @@ class Engine(Orders):
         self.runtime.restart(name, timeout)
         if name == "guilds":
             self.runtime.restart("recovery", timeout)  # they come back with what the store holds
+
+    @property
+    def load(self) -> float:
+        """How full this router is, 1.0 being full: the highest of its backlog's share and what the meters say."""
+        return max(self.tables.backlog.total / self.options.max_backlog, self.tables.load.level)
+
+    @property
+    def load_cause(self) -> str:
+        """What the load is the share of."""
+        backlog = self.tables.backlog.total / self.options.max_backlog
+        return "backlog" if backlog >= self.tables.load.level else self.tables.load.cause
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether commands are turned away, of the lowest priority at least."""
+        return not admits(1, self.load)
 
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: parked commands try again."""

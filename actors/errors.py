@@ -4,8 +4,9 @@
 
     EngineError
     ├── Refused                      the door says no; nothing is stored
-    │   ├── Overloaded               a limit, a full mailbox, shedding; retry after ``retry_after`` ms
-    │   ├── RateLimited              too many of this guild, user or type; retry after ``retry_after`` ms
+    │   ├── Limited                  which limit is in ``limit``; retry after ``retry_after`` ms
+    │   │   ├── Overloaded           a bound, a full mailbox, shedding
+    │   │   └── RateLimited          too many of this guild, user or type in too short a time
     │   ├── KeyReusedError           idempotency key used for another payload; never retry
     │   ├── ClockSkew                the sender's timestamp is beyond the tolerance; retry after mending the clock
     │   ├── Expired                  its deadline had passed when it came
@@ -52,18 +53,28 @@ class Refused(EngineError):
     code = "refused"
 
 
-class Overloaded(Refused):
+class Limited(Refused):
+    """A limit was reached: ``limit`` says which, ``position`` how many commands of its guild were before it."""
+
+    code = "limited"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int = 0, limit: str = "", position: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
+        self.position = position
+
+
+class Overloaded(Limited):
     """A bound was hit."""
 
     code = "overloaded"
-    retryable = True
 
 
-class RateLimited(Refused):
+class RateLimited(Limited):
     """Too many in too short a time."""
 
     code = "rate_limited"
-    retryable = True
 
 
 class KeyReusedError(Refused):

@@ -310,7 +310,7 @@ class GuildActor(Actor):
                 if not awake:
                     self._park(place, "breaker_open", now)
                     continue
-                turn, at = tools.gate.enter(self._guild, envelope.subject, envelope.queue, now)
+                turn, at = tools.gate.enter(envelope, now)
                 if turn is Turn.GO:
                     if awake[0] != route[0]:
                         place.events.append((now, "diverted", f"{route[0]} to {awake[0]}, its breaker is open"))
@@ -447,7 +447,7 @@ class GuildActor(Actor):
                     place.attempts += 1
                     place.doubt = True
                 self._lanes.again(place, protocol, now)
-                self._tools.gate.occupy(place.envelope.queue)
+                self._tools.gate.occupy(place.envelope)
                 self._outbox.begin(place, now)
             case Wait(until, spent, reason):
                 self._wait(place, until, spent, reason, outcome, now)
@@ -500,7 +500,7 @@ class GuildActor(Actor):
     def _strand(self, flight: Flight) -> None:
         """It will never depart."""
         if self._tools.flights.land(flight, STRANDED, 0):
-            self._tools.gate.leave(flight.queue)
+            self._tools.gate.leave(flight.ticket.envelope)
         self._tools.flights.drop(flight)
 
     def _poison(self, place: Place) -> None:

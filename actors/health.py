@@ -20,7 +20,10 @@ from actors.policy.breaker import Condition, Snapshot, Transition
 from actors.ports import AuditFilter, Backend, LoadMeter, Note, Probe, Sign
 from actors.runtime.actor import Actor
 from actors.runtime.ref import Ref
-from actors.tables.breakers import TOPIC, Breakers, read_snapshot, write_snapshot
+from actors.tables.backlog import Backlog
+from actors.tables.breakers import TOPIC, Breakers, is_target, read_snapshot, write_snapshot
+from actors.tables.counters import Counters
+from actors.tables.depths import EVERY, Depth, Depths, Sample
 from actors.tables.gate import Gate
 from actors.tables.load import Load
 from actors.tables.services import Services
@@ -60,6 +63,9 @@ class HealthMonitor(Actor):
         services: Services,
         load: Load,
         gate: Gate,
+        backlog: Backlog,
+        counters: Counters,
+        depths: Depths,
         journal: Callable[[], Ref],
         publish: Callable[[list[Published]], None],
         listening: Callable[[], bool],
@@ -72,6 +78,9 @@ class HealthMonitor(Actor):
         self._services = services
         self._load = load
         self._gate = gate
+        self._backlog = backlog
+        self._counters = counters
+        self._depths = depths
         self._journal = journal
         self._publish = publish
         self._listening = listening
@@ -89,6 +98,7 @@ class HealthMonitor(Actor):
         self._report()
         for name in self._probes:
             self._look(name)
+        self._sample()
         self._tick()
 
     def on_receive(self, message: object) -> None:
@@ -110,6 +120,8 @@ class HealthMonitor(Actor):
                 if self._rung.get(name) == at:
                     del self._rung[name]
                     self._over(name)
+            case _Sample():
+                self._sample()
             case _Tick(asked):
                 self._load.lagged(self.clock.monotonic() - asked)
                 self._tick()
@@ -204,6 +216,25 @@ class HealthMonitor(Actor):
 
     # ------------------------------------------------------------ this process
 
+    def _sample(self) -> None:
+        def read(store: Backend, now: int) -> Sample:
+            ages = self._backlog.ages(now)
+            stats = store.stats()
+            queues = {}
+            for name in ages.keys() | stats.keys():
+                waiting, age = ages.get(name, (0, 0))
+                known = stats.get(name)
+                ended = known.completed + known.failed if known else 0
+                queues[name] = Depth(waiting, age, ended, known.dead if known else 0)
+            return Sample(now, queues, self._counters.within())
+
+        def found(sample: Sample | EngineError) -> None:
+            if isinstance(sample, Sample):  # else the probe of the store says what is wrong
+                self._depths.add(sample)
+
+        self._journal().tell(StoreCall(read, found))
+        self.send_after(EVERY, _Sample())
+
     def _tick(self) -> None:
         self._load.read(self._meters)
         due = self.clock.monotonic() + TICK
@@ -230,11 +261,15 @@ class _StoreProbe:
 
 
 def newest(store: Backend, limit: int) -> list[Snapshot]:
-    """What the audit trail says last of each breaker."""
+    """What the audit trail says last of each breaker.
+
+    Where several routers write the trail, of targets only: the lines of a protocol are of any of them.
+    """
     found: dict[str, Snapshot] = {}
+    several = bool(getattr(store, "partitions", 0))
     for line in store.audit(AuditFilter(id=NOTED_UNDER), limit):
         snapshot = read_snapshot(line.detail) if line.kind == NOTED_UNDER else None
-        if snapshot is not None:
+        if snapshot is not None and (is_target(snapshot.name) or not several):
             found.setdefault(snapshot.name, snapshot)
     return list(found.values())
 
@@ -304,6 +339,10 @@ class _Ring:
     def __init__(self, name: str, at: int) -> None:
         self.name = name
         self.at = at
+
+
+class _Sample:
+    """To itself: time to look how deep the queues are."""
 
 
 class _Tick:

@@ -21,7 +21,7 @@ from actors.options import Options
 from actors.outcome import Answer, Status
 from actors.policy.limits import Denied, Limits, Rule
 from actors.policy.sequence import Order, Sequences
-from actors.policy.shedding import admits
+from actors.policy.shedding import admits, retry_after
 from actors.ports import Note
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
@@ -29,6 +29,7 @@ from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.runtime.ref import Ref
 from actors.tables.backlog import Backlog
 from actors.tables.counters import Counters
+from actors.tables.load import Load
 
 REFUSALS_NOTED = 100
 """Refusals written to the audit trail per second; a flood of them is itself something to be bounded."""
@@ -47,6 +48,7 @@ class Intake(Actor):
         *,
         options: Options,
         backlog: Backlog,
+        load: Load,
         counters: Counters,
         sequences: Sequences[Submission],
         journal: Callable[[], Ref],
@@ -54,9 +56,11 @@ class Intake(Actor):
         super().__init__()
         self._options = options
         self._backlog = backlog
+        self._load = load
         self._counters = counters
         self._journal = journal
-        self._limits = Limits(_rules(options)) if options.user_rate or options.guild_rate else None
+        rules = _rules(options)
+        self._limits = Limits(rules) if rules else None
         self._sequences = sequences
         self._gap_timer: Timer | None = None
         self._gap_at = 0
@@ -176,36 +180,60 @@ class Intake(Actor):
         if envelope.expires_at <= now:
             self._expire(item, now)
             return
-        error = self._overload(item, now) or self._rate(item, now)
+        error = self._overload(item, now) or self._full(item, now) or self._rate(item, now)
         if error is not None:
             self._turn_away(item, error, now)
             return
-        self._backlog.enter(envelope.id, envelope.guild)
+        self._backlog.enter(envelope, envelope.due_at or now)
         self._admitted.append(item)
 
     def _overload(self, item: Submission, now: int) -> EngineError | None:
         envelope = item.envelope
         backlog, options = self._backlog, self._options
+        ahead = backlog.of(envelope.guild)
         if backlog.total >= options.max_backlog:
-            return Overloaded(f"the router holds {backlog.total} commands", retry_after=backlog.advice(now))
-        if backlog.of(envelope.guild) >= options.guild_backlog:
-            return Overloaded(
-                f"this guild has {options.guild_backlog} commands waiting", retry_after=backlog.advice(now)
-            )
-        if not admits(envelope.priority, backlog.total / options.max_backlog):
-            return Overloaded("shedding low priority", retry_after=backlog.advice(now))
+            text = f"the router holds {backlog.total} commands"
+            return Overloaded(text, retry_after=backlog.advice(now), limit="router backlog", position=ahead)
+        if ahead >= options.guild_backlog:
+            text = f"this guild has {options.guild_backlog} commands waiting"
+            return Overloaded(text, retry_after=backlog.advice(now), limit="guild backlog", position=ahead)
+        load = backlog.total / options.max_backlog
+        if not admits(envelope.priority, load):
+            text = f"shedding low priority: the backlog is at {load:.0%}"
+            return Overloaded(text, retry_after=backlog.advice(now), limit="router backlog", position=ahead)
+        load = self._load.level
+        if not admits(envelope.priority, load):
+            # How fast commands leave says nothing of when memory does; the farther over, the later.
+            text = f"shedding low priority: {self._load.cause} is at {load:.0%}"
+            wait = retry_after(envelope.priority, load)
+            return Overloaded(text, retry_after=wait, limit=self._load.cause, position=ahead)
+        return None
+
+    def _full(self, item: Submission, now: int) -> EngineError | None:
+        for level in self._backlog.levels(item.envelope):
+            held, most = self._backlog.at(level), self._backlog.most(level)
+            if held >= most:
+                kind, name = level
+                text = f"{_the(kind, name)} has {held} commands waiting, at most {most}"
+                position = self._backlog.of(item.envelope.guild)
+                return Overloaded(
+                    text, retry_after=self._backlog.advice(now), limit=f"{kind} backlog", position=position
+                )
         return None
 
     def _rate(self, item: Submission, now: int) -> EngineError | None:
+        # The last question, and asked of all levels at once: who is refused has spent nothing anywhere.
         if self._limits is None:
             return None
         envelope = item.envelope
-        levels = [("guild", envelope.guild)]
+        levels = [("router", ""), ("guild", envelope.guild), ("type", envelope.type)]
         if envelope.user:
             levels.append(("user", envelope.user))
         answer = self._limits.admit(levels, now)
         if isinstance(answer, Denied):
-            return RateLimited(f"too many commands of this {answer.kind}", retry_after=answer.retry_after)
+            text = f"too many commands of {_the(answer.kind, answer.name)} in too short a time"
+            position = self._backlog.of(envelope.guild)
+            return RateLimited(text, retry_after=answer.retry_after, limit=f"{answer.kind} rate", position=position)
         return None
 
     def _expire(self, item: Submission, now: int) -> None:
@@ -248,9 +276,13 @@ class _GapOver:
 
 
 def _rules(options: Options) -> list[Rule]:
-    rules = []
-    if options.guild_rate:
-        rules.append(Rule("guild", rate=options.guild_rate, per=1_000))
-    if options.user_rate:
-        rules.append(Rule("user", rate=options.user_rate, per=1_000))
+    rates = (("router", options.router_rate), ("guild", options.guild_rate), ("user", options.user_rate))
+    rules = [Rule(kind, rate=rate, per=1_000) for kind, rate in rates if rate]
+    for name, kind in options.types.items():
+        if kind.rate:
+            rules.append(Rule("type", name, rate=kind.rate, per=kind.rate_window))
     return rules
+
+
+def _the(kind: str, name: str) -> str:
+    return "the router" if kind == "router" else f"type {name}" if kind == "type" else f"this {kind}"

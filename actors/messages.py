@@ -183,7 +183,8 @@ class Settled(NamedTuple):
 class Published(NamedTuple):
     """Anybody -> hub: something the outside may want to see."""
 
-    kind: str  #: ``accepted``, ``duplicate``, ``started``, ``attempted``, ``settled``, ``conflict``
+    #: ``accepted``, ``duplicate``, ``started``, ``attempted``, ``settled``, ``conflict``, ``published`` or ``breaker``
+    kind: str
     envelope: Envelope
     answer: Answer | None = None
     sequence: int = 0

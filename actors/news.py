@@ -12,6 +12,8 @@ from actors.runtime.actor import Actor
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
 from actors.sharing import Answered, Arrived, Ears, Moved, News, SharedStore, Told
+from actors.tables.breakers import TOPIC as BREAKERS
+from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
 from actors.tables.holdings import Holdings
@@ -44,6 +46,7 @@ class NewsDesk(Actor):
         holdings: Holdings,
         waiters: Waiters,
         gate: Gate,
+        breakers: Breakers,
         desk: Desk,
         journal: Callable[[], Ref],
         deduplicator: Callable[[], Ref],
@@ -57,6 +60,7 @@ class NewsDesk(Actor):
         self._holdings = holdings
         self._waiters = waiters
         self._gate = gate
+        self._breakers = breakers
         self._desk = desk
         self._journal = journal
         self._deduplicator = deduplicator
@@ -91,6 +95,8 @@ class NewsDesk(Actor):
                 self._tell(self._keeper(), news)
             case Told(topic) if topic == PAUSED:
                 self._tell(self.me, news)
+            case Told(topic, detail) if topic == BREAKERS:
+                self._breakers.heard(detail, self.clock.now())
             case Told():
                 self._tell(self._relay(), news)
 

@@ -16,6 +16,16 @@ class QueueOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeOptions:
+    """Bounds of one type of command; ``0`` is "no bound"."""
+
+    concurrency: int = 0  #: attempts running at once
+    backlog: int = 0  #: unsettled commands
+    rate: int = 0  #: acceptances per ``rate_window``
+    rate_window: int = 60_000  #: ms
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """Bounds, tolerances and times (ms) of one engine."""
 
@@ -23,6 +33,8 @@ class Options:
     guild_running: int = 10  #: lanes of one guild that run at once
     max_backlog: int = 100_000  #: unsettled commands in this router
     guild_backlog: int = 10_000  #: unsettled commands of one guild
+    user_backlog: int = 0  #: unsettled commands of one acting user; 0: no bound
+    router_rate: int = 0  #: commands per second in all; 0: no bound
     user_rate: int = 0  #: commands per second of one acting user; 0: no bound
     guild_rate: int = 0  #: commands per second of one guild; 0: no bound
     clock_tolerance: int = 300_000  #: how far a sender's clock may be off
@@ -41,4 +53,5 @@ class Options:
     sweep_every: int = 5_000  #: between sweeps of the store
     probe_every: int = 60_000  #: between two looks at a service
     lag_limit: int = 2_000  #: at which lateness of our own actors the router counts as full
+    types: Mapping[str, TypeOptions] = field(default_factory=dict)
     queues: Mapping[str, QueueOptions] = field(default_factory=dict)

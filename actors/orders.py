@@ -180,6 +180,24 @@ class Orders:
         self._ask("journal", StoreCall(pause, done), promise)
         return promise
 
+    def reset_breaker(self, name: str, *, operator: str = "") -> Promise[bool]:
+        """Close a breaker at once, whoever or whatever opened it; audited. ``False``: there is none of that name."""
+        promise: Promise[bool] = Promise()
+        breaker = self.tables.breakers.find(name)
+        if breaker is None:
+            promise.offer(value=False)
+            return promise
+        # Closed first: in an emergency the store may be what is down. The line of the trail follows when it can.
+        breaker.reset(self.clock.now())
+
+        def note(store: Backend, now: int) -> bool:
+            detail = pack({"action": "reset", "breaker": name})
+            store.write([Note(now, "operator", "", "", operator, detail)], now)
+            return True
+
+        self._ask("journal", StoreCall(note, settle(promise)), promise)
+        return promise
+
     def _pause_lane(self, name: str) -> None:
         """A guild wants it before it starts the next of the lane; written as soon as the store can."""
         self.tables.gate.pause_at_once(name)
@@ -235,7 +253,7 @@ class Orders:
         places = [place_of(record) for record in revived.records]
         if places:
             for place in places:
-                self.tables.backlog.enter(place.envelope.id, place.envelope.guild)
+                self.tables.backlog.enter(place.envelope, self.clock.now())
             # Through the deduplicator like every new place, so that the order of position is kept.
             self._tell("deduplicator", Entered(places))
 

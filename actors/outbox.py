@@ -145,7 +145,7 @@ class Outbox:
                 self._departing.pop()
                 if stranded is not None:
                     # Put there by a predecessor who crashed before the journal heard of it.
-                    self._tools.gate.leave(stranded.queue)
+                    self._tools.gate.leave(stranded.ticket.envelope)
             writes, self._writes = self._writes, []
             then, self._then = self._then, []
             holding = self.holding
@@ -166,7 +166,7 @@ class Outbox:
         """The guild crashed before sending: give back the slots of attempts that will not depart."""
         for flight in self._departing:
             if not flight.asked_at:
-                self._tools.gate.leave(flight.queue)
+                self._tools.gate.leave(flight.ticket.envelope)
         self._departing = []
 
     def disown(self) -> None:

@@ -262,7 +262,7 @@ class Partitions(Actor):
         if flight.handed and flight.outcome is None:
             self._protocols[flight.protocol].recall(flight.ticket.envelope.id)
         if self._flights.land(flight, FORGOTTEN, 0):
-            self._gate.leave(flight.queue)
+            self._gate.leave(flight.ticket.envelope)
         self._flights.drop(flight)
 
     def _wake(self, partition: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from actors.codec import peek
+from actors.envelope import Envelope
 from actors.errors import EngineError
 from actors.messages import Enqueue, StoreCall
 from actors.places import place_of
@@ -82,8 +83,8 @@ class Recovery(Actor):
         paused, delayed, records = found
         if paused is not None:
             self._gate.set_paused(paused)
-        for id_, guild in delayed:
-            self._backlog.enter(id_, guild)
+        for header in delayed:
+            self._backlog.enter(header, header.due_at)
         by_guild: dict[str, list[Place]] = {}
         for record in records:
             place = place_of(record)
@@ -92,7 +93,7 @@ class Recovery(Actor):
                 if holding is None:
                     continue
                 place.token = holding.token
-            self._backlog.enter(place.envelope.id, place.envelope.guild)
+            self._backlog.enter(place.envelope, place.envelope.due_at or place.accepted_at)
             by_guild.setdefault(place.envelope.guild, []).append(place)
         for guild, places in by_guild.items():
             self._guilds.tell_recovered(guild, Enqueue(places))
@@ -108,7 +109,7 @@ class _Found(NamedTuple):
     """What the store holds."""
 
     paused: frozenset[str] | None  #: on the first page
-    delayed: list[tuple[str, str]]  #: likewise: (id, guild) of each delayed envelope
+    delayed: list[Envelope]  #: likewise: the header of each delayed one
     records: list[Record]
 
 
@@ -131,15 +132,15 @@ class _Again:
         self.after = after
 
 
-def _delayed(store: Backend) -> list[tuple[str, str]]:
-    """(id, guild) of the delayed envelopes, for the backlog's count."""
-    found: list[tuple[str, str]] = []
+def _delayed(store: Backend) -> list[Envelope]:
+    """The headers of the delayed envelopes, for the backlog's count."""
+    found: list[Envelope] = []
     after = (0, "")
     while True:
         records = store.delayed(after, PAGE)
         for record in records:
             header = peek(record.frame)
-            found.append((header.id, header.guild))
+            found.append(header)
             after = (header.due_at, header.id)
         if len(records) < PAGE:
             return found

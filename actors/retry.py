@@ -134,7 +134,7 @@ class RetryScheduler(Actor):
             if envelope.id in self._delayed or not self._is_mine(envelope.guild):
                 continue
             if self._backlog is not None:
-                self._backlog.enter(envelope.id, envelope.guild)
+                self._backlog.enter(envelope, envelope.due_at)
             if len(self._delayed) >= HELD or (self._more_from is not None and key > self._more_from):
                 # It comes back from the store when there is room; the mark must not move past it.
                 if self._more_from is None:

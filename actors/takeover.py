@@ -105,7 +105,7 @@ class Takeover:
             if holding is None:
                 continue
             place = place_of(record, token=holding.token)
-            self._backlog.enter(place.envelope.id, place.envelope.guild)
+            self._backlog.enter(place.envelope, place.envelope.due_at or place.accepted_at)
             counts[holding.partition] += 1
             holding.newest = place.position
             places.append(place)
@@ -142,7 +142,7 @@ class Takeover:
             last: dict[int, tuple[int, str]] = {}
             for record in records:
                 header = peek(record.frame)
-                self._backlog.enter(header.id, header.guild)
+                self._backlog.enter(header, header.due_at)
                 partition = self._holdings.partition(header.guild)
                 counts[partition] = counts.get(partition, 0) + 1
                 last[partition] = (header.due_at, header.id)

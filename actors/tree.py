@@ -36,6 +36,7 @@ from actors.tables.blame import Blame
 from actors.tables.breakers import Breakers
 from actors.tables.counters import Counters
 from actors.tables.deliveries import Desk
+from actors.tables.depths import Depths
 from actors.tables.flights import Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
@@ -58,12 +59,13 @@ class Tables:
     sequences: Sequences[Submission]
     breakers: Breakers
     load: Load
+    backlog: Backlog
     services: Services = field(default_factory=Services)
     flights: Flights = field(default_factory=Flights)
     blame: Blame = field(default_factory=Blame)
     waiters: Waiters = field(default_factory=Waiters)
-    backlog: Backlog = field(default_factory=Backlog)
     desk: Desk = field(default_factory=lambda: Desk(lambda _: QueueRules()))
+    depths: Depths = field(default_factory=Depths)
     counters: Counters = field(default_factory=Counters)
     held: Held = field(default_factory=Held)
     listeners: Listeners = field(default_factory=Listeners)
@@ -153,6 +155,7 @@ def engine_tree(
             holdings=holdings,
             protocols=protocols,
             backlog=tables.backlog,
+            breakers=tables.breakers,
             desk=tables.desk,
             flights=tables.flights,
             gate=tables.gate,
@@ -209,6 +212,9 @@ def engine_tree(
                             services=tables.services,
                             load=tables.load,
                             gate=tables.gate,
+                            backlog=tables.backlog,
+                            counters=tables.counters,
+                            depths=tables.depths,
                             journal=journal,
                             publish=publish,
                             listening=lambda: bool(tables.listeners),
@@ -281,6 +287,7 @@ def engine_tree(
                 lambda: Intake(
                     options=options,
                     backlog=tables.backlog,
+                    load=tables.load,
                     counters=tables.counters,
                     sequences=tables.sequences,
                     journal=journal,

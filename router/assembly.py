@@ -7,11 +7,12 @@ from typing import Any
 
 from actors.envelope import Envelope
 from actors.policy.balancing import Balance
-from actors.ports import ExecutionProtocol
+from actors.ports import ExecutionProtocol, Probe
 from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
+from router.probes import QueueProbe
 from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
 from router.protocols.handlers import Handlers
@@ -35,6 +36,7 @@ class Protocols:
         named_queues: Callable[[], Ref],
         executors_changed: Callable[[], None],
     ) -> None:
+        self._named_queues = named_queues
         self.executor = Executor(
             handlers, clock, workers=settings.workers, timeout_ms=settings.direct_execution_timeout, decode=decode
         )
@@ -49,6 +51,10 @@ class Protocols:
             balance=Balance(settings.socket_balance),
             changed=executors_changed,
         )
+
+    def probes(self) -> list[Probe]:
+        """Looks at what lies behind them, besides the store, which is always looked at."""
+        return [QueueProbe(self._named_queues)]
 
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides."""

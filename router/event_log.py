@@ -89,7 +89,7 @@ class Wanted:
 
     guilds: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()  #: message types, such as BAN_USER
-    kinds: frozenset[str] = frozenset()  #: accepted, duplicate, conflict, started, attempted, settled, published
+    kinds: frozenset[str] = frozenset()  #: accepted, settled, published ... as ``Published`` names them
     roles: frozenset[str] = frozenset()  #: of what is addressed to roles only that; everything else all the same
     jobs: frozenset[str] = frozenset()  #: command ids
     users: frozenset[str] = frozenset()  #: of what is addressed to a user only that; everything else all the same

@@ -42,7 +42,7 @@ class EventHub:
         """Call ``callback(kind, payload)`` from now on; call the result to stop.
 
         Kinds: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled`` of commands, and
-        ``published`` of events and notifications. The callback runs on
+        ``published`` of events and notifications, ``breaker`` of breakers that changed. The callback runs on
         the hub's thread and must be quick; one that raises is logged and goes on being called.
         """
         return self._listeners.add(lambda event: callback(event.kind, _payload(event)))
@@ -62,7 +62,7 @@ def _payload(event: Published) -> dict[str, Any]:
         "sequence": event.sequence,
         "detail": event.detail or None,
     }
-    if event.kind == "published":
+    if event.kind in ("published", "breaker"):
         payload["data"] = to_jsonable_python(unpack_body(envelope.body), bytes_mode="base64", inf_nan_mode="null")
     if event.answer is not None:
         payload["sequence"] = event.answer.sequence

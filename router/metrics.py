@@ -6,6 +6,7 @@ from typing import Any
 
 from actors.engine import Engine
 from actors.runtime.promise import Promise
+from actors.tables.counters import CLASSES, EDGES
 
 
 class Metrics:
@@ -15,17 +16,74 @@ class Metrics:
         self._engine = engine
 
     def read(self) -> Promise[dict[str, Any]]:
-        """The third seed's monitoring figures, in camelCase."""
+        """The third seed's monitoring figures, in camelCase, and what this router has beyond them."""
         return self._engine.store_call(lambda store, _: self._figures(store.stats(), store.queue_stats()))
 
-    def _figures(self, commands: Any, entries: Any) -> dict[str, Any]:
+    def cross_protocol(self) -> dict[str, Any]:
+        """``CrossProtocolMetrics`` of the first seed; ``docs/metrics.md`` says what each counts."""
+        engine = self._engine
+        counters = engine.tables.counters
+        over = _by_protocol(dict(counters.attempts))
+        sources = dict(counters.sources)
+        return {
+            "restRequests": sources.get("rest", 0),
+            "websocketMessages": sources.get("websocket", 0) + over.get("websocket", 0),
+            "queueJobs": over.get("queue", 0),
+            "restToWebSocketDelay": counters.rest_to_websocket.value,
+            "queueToWebSocketDelay": counters.queue_to_websocket.value,
+            "duplicateOperations": counters.duplicates,
+            "totalProtocolFailures": engine.tables.services.failures,
+            "websocketFallbackToQueue": self._fallbacks("websocket", "queue"),
+            "queueFallbackToWebSocket": self._fallbacks("queue", "websocket"),
+        }
+
+    def deduplication(self) -> dict[str, Any]:
+        """What became of operations that were not the only ones of their kind."""
         tables = self._engine.tables
+        counters = tables.counters
+        arrived = counters.accepted + counters.duplicates
+        return {
+            "duplicateOperations": counters.duplicates,
+            "duplicateShare": round(counters.duplicates / arrived, 4) if arrived else 0.0,
+            "idempotencyConflicts": counters.keys_reused,
+            "conflicts": {kind: counters.conflicts.get(kind, 0) for kind in ("superseded", "annihilated", "rejected")},
+            "waiting": len(tables.waiters),
+            "accepted": counters.accepted,
+        }
+
+    def objectives(self) -> dict[str, Any]:
+        """The response times of each class of priority, and the share that came within its objective."""
+        found = {}
+        for name, _, objective in CLASSES:
+            times = self._engine.tables.counters.responses[name]
+            within = times.within(objective) if objective else times.count
+            found[name] = {
+                "objectiveMs": objective or None,
+                "answered": times.count,
+                "withinObjective": within,
+                "share": round(within / times.count, 4) if times.count else 1.0,
+                "meanMs": round(times.total / times.count, 3) if times.count else 0.0,
+                "histogram": [
+                    {"leMs": edge, "count": count} for edge, count in zip((*EDGES, None), times.buckets, strict=True)
+                ],
+            }
+        return found
+
+    def _fallbacks(self, before: str, after: str) -> int:
+        # One that was never tried, since its breaker was open, gave way just as well.
+        pair = (before, after)
+        return self._engine.tables.counters.fallbacks.get(pair, 0) + self._engine.breakers.diverted.get(pair, 0)
+
+    def _figures(self, commands: Any, entries: Any) -> dict[str, Any]:
+        engine = self._engine
+        tables = engine.tables
         counters = tables.counters
         depths = {name: stats.pending for name, stats in commands.items()}
         for name, stats in entries.items():
             depths[name] = depths.get(name, 0) + stats.waiting + stats.delayed
         settled = dict(counters.settled)
         succeeded = settled.get("ok", 0) + settled.get("noop", 0)
+        ages = tables.backlog.ages(engine.clock.now())
         return {
             "messagesPublished": counters.accepted,
             "messagesConsumed": succeeded,
@@ -47,8 +105,32 @@ class Metrics:
                 {"from": before, "to": after, "count": count}
                 for (before, after), count in list(counters.fallbacks.items())
             ],
+            "diverted": [
+                {"from": before, "to": after, "count": count}
+                for (before, after), count in list(engine.breakers.diverted.items())
+            ],
             "running": tables.gate.running,
             "backlog": tables.backlog.total,
             "guildsLive": len(tables.guilds),
-            "leakedThreads": self._engine.runtime.leaked_threads,
+            "leakedThreads": engine.runtime.leaked_threads,
+            "objectives": self.objectives(),
+            "scaling": {
+                "load": round(engine.load, 4),
+                "loadCause": engine.load_cause,
+                "running": tables.gate.running,
+                "capacity": engine.options.max_running,
+                "utilization": round(tables.gate.running / engine.options.max_running, 4),
+                "queues": {
+                    name: {"backlog": count, "oldestEligibleAge": age} for name, (count, age) in sorted(ages.items())
+                },
+            },
+            "topGuilds": [{"guildId": guild, "backlog": count} for guild, count in tables.backlog.largest(10)],
+            "actorLagMs": round(tables.load.lag, 3),
         }
+
+
+def _by_protocol(attempts: dict[tuple[str, str], int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (protocol, _), count in attempts.items():
+        found[protocol] = found.get(protocol, 0) + count
+    return found

@@ -22,7 +22,7 @@ from actors.messages import Submission
 from actors.outcome import Answer
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
-from actors.ports import AuditFilter, Entry, Store
+from actors.ports import AuditFilter, Entry, LoadMeter, Store
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
@@ -30,12 +30,14 @@ from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
+from router.alerts import Alerts
 from router.assembly import Protocols
 from router.audit import Audit
 from router.dead_letters import DeadLetters
 from router.errors import InvalidMessage, UnknownType, shape
 from router.health import Health
 from router.hub import EventHub
+from router.memory import MemoryMeter
 from router.messages.base import Message
 from router.messages.redaction import redacted_payload
 from router.messages.registry import Catalog
@@ -82,6 +84,8 @@ class Router:
         self.catalog = catalog
         self.clock: Clock = clock or SystemClock()
         self.handlers = Handlers(catalog)
+        #: what this process can run out of; whoever embeds the router may add its own before or after the start
+        self.meters: list[LoadMeter] = []
         self._listeners = Listeners()
         self.hub = EventHub(self._listeners, lambda: self.clock.now())  # noqa: PLW0108 - a restart makes another clock
         # Who subscribes before the start does so at the desk, which no new settings take away.
@@ -99,6 +103,9 @@ class Router:
         if self._running:
             raise RuntimeError("a running router keeps its settings; stop it first")
         self.settings = settings
+        self.meters[:] = [meter for meter in self.meters if not isinstance(meter, MemoryMeter)]
+        self.memory = MemoryMeter(settings.memory_limit_mb)
+        self.meters.append(self.memory)
         self._facts: dict[str, Facts] = {}
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store, Retention(**settings.store_options()))
@@ -121,6 +128,8 @@ class Router:
             clock=self.clock,
             stepper=self._stepper,
             breakers=breakers,
+            probes=self.protocols.probes(),
+            meters=self.meters,
             desk=self._desk,
             listeners=self._listeners,
             reply=self._publish_answer,
@@ -132,6 +141,7 @@ class Router:
         self.audit = Audit(self.engine)
         self._metrics = Metrics(self.engine)
         self._health = Health(self.engine, settings.store)
+        self._alerts = Alerts(self.engine)
 
     def _queue_rules(self, queue: str) -> QueueRules:
         return self.settings.queue_rules(queue)
@@ -415,6 +425,37 @@ class Router:
         """As ``health``."""
         return await self._health.check()
 
+    def services(self) -> dict[str, Any]:
+        """Everything the router depends on, and every breaker."""
+        return self._health.services().get(timeout=PATIENCE)
+
+    async def aservices(self) -> dict[str, Any]:
+        """As ``services``."""
+        return await self._health.services()
+
+    async def aprotocols(self) -> dict[str, Any]:
+        """The ways to execute, one by one."""
+        return await self._health.protocols()
+
+    def breakers(self) -> list[dict[str, Any]]:
+        """Each breaker: its state, and what it has counted since the start."""
+        return self._health.breakers()
+
+    def reset_breaker(self, name: str, *, operator: str = "") -> bool:
+        """Close a breaker at once, with nothing counted; audited. ``False``: there is none of that name."""
+        return self._reset_breaker(name, operator).get(timeout=PATIENCE)
+
+    async def areset_breaker(self, name: str, *, operator: str = "") -> bool:
+        """As ``reset_breaker``."""
+        return await self._reset_breaker(name, operator)
+
+    def _reset_breaker(self, name: str, operator: str) -> Promise[bool]:
+        return self.engine.reset_breaker(name, operator=operator)
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What is wrong now, the worst first: ``code``, ``severity``, ``about``, ``text``."""
+        return self._alerts.check()
+
     def metrics(self) -> dict[str, Any]:
         """Counters since the start, and depths now."""
         return self._metrics.read().get(timeout=PATIENCE)
@@ -422,6 +463,14 @@ class Router:
     async def ametrics(self) -> dict[str, Any]:
         """As ``metrics``."""
         return await self._metrics.read()
+
+    def cross_protocol_metrics(self) -> dict[str, Any]:
+        """``CrossProtocolMetrics`` of the first seed; ``docs/metrics.md`` says what each figure counts."""
+        return self._metrics.cross_protocol()
+
+    def deduplication_metrics(self) -> dict[str, Any]:
+        """What became of operations that were asked for more than once, or against each other."""
+        return self._metrics.deduplication()
 
     def tree(self) -> dict[str, Any]:
         """The supervision tree, alive: states, restarts, mailbox depths."""

@@ -30,6 +30,7 @@ from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from router.messages.queues import QUEUES
 from router.settings_errors import SettingsError, from_validation
+from router.settings_limits import LimitSettings
 from router.settings_queues import bounds_of, rules_of
 from router.settings_rest import RestSettings
 from router.settings_sockets import SocketSettings
@@ -82,7 +83,7 @@ def _names(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
-class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
+class Settings(LimitSettings, RestSettings, SocketSettings, StreamSettings, BaseModel):
     """Everything that can be set. From Python nothing but the arguments counts; ``Settings.load`` reads the rest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
@@ -106,7 +107,7 @@ class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
     queue_concurrency: Count = Field(10, description="handlers of one named queue at once")
     queue_max_concurrent_operations: Count = Field(1_000, description="attempts running at once, over all protocols")
     queue_history_ttl: Ms = Field(300_000, description="a finished operation answers its duplicates for so long")
-    queue_health_check_interval: Ms = Field(60_000, description="between two health checks (a later version)")
+    queue_health_check_interval: Ms = Field(60_000, description="between two looks at a service that is well")
     circuit_breaker_failure_threshold: Count = Field(5, description="failures that open a breaker")
     circuit_breaker_recovery_timeout: Ms = Field(30_000, description="an open breaker lets a probe through after it")
     circuit_breaker_monitor_interval: Ms = Field(10_000, description="the window in which failures count")
@@ -114,10 +115,6 @@ class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
     rest_timeout: Ms = Field(15_000, description="longest wait for an answer over rest; the request goes on")
     direct_execution_timeout: Ms = Field(5_000, description="longest run of a handler in this process")
     guild_running: Count = Field(10, description="lanes of one guild that run at once")
-    max_backlog: Count = Field(100_000, description="unsettled commands in this router")
-    guild_backlog: Count = Field(10_000, description="unsettled commands of one guild")
-    guild_rate: int = Field(0, ge=0, le=1_000_000, description="commands per second of one guild; 0: no bound")
-    user_rate: int = Field(0, ge=0, le=1_000_000, description="commands per second of one acting user; 0: no bound")
     clock_tolerance_ms: Ms = Field(300_000, description="a sender's clock may be off by so much")
     sequence_gap_ms: Ms = Field(5_000, description="a numbered message waits so long for the one before it")
     passivate_after_ms: Ms = Field(120_000, description="a guild without work leaves memory after so long")
@@ -255,6 +252,8 @@ class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
             guild_running=self.guild_running,
             max_backlog=self.max_backlog,
             guild_backlog=self.guild_backlog,
+            user_backlog=self.user_backlog,
+            router_rate=self.router_rate,
             user_rate=self.user_rate,
             guild_rate=self.guild_rate,
             clock_tolerance=self.clock_tolerance_ms,
@@ -262,6 +261,9 @@ class Settings(RestSettings, SocketSettings, StreamSettings, BaseModel):
             passivate_after=self.passivate_after_ms,
             poison_limit=self.poison_limit,
             max_replays=self.max_replays,
+            probe_every=self.queue_health_check_interval,
+            lag_limit=self.lag_limit_ms,
+            types={name: table.options() for name, table in self.types.items()},
             queues={name: bounds_of(name, self.queues.get(name)) for name in QUEUES.keys() | self.queues.keys()},
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from actors.options import QueueOptions
+from actors.options import QueueOptions, TypeOptions
 from actors.policy.facts import ConflictPolicy, Facts, OnExhausted
 from router.settings_values import Rate
 
@@ -63,6 +63,15 @@ class TypeSettings(Table):
     conflict: ConflictPolicy | None = Field(None, description="queue, supersede, annihilate or reject")
     on_exhausted: OnExhausted | None = Field(None, description="continue, pause or bury")
     protocols: tuple[Protocol, ...] | None = Field(None, description="the protocols to try, in order")
+    rate_limit: RateText | None = Field(None, description="acceptances in a time, such as 100/minute; more are refused")
+    backlog: Count | None = Field(None, description="unsettled commands of this type; more are refused")
+    concurrency: Count | None = Field(None, description="attempts of this type at once; more wait")
+
+    def options(self) -> TypeOptions:
+        """The engine's bounds for commands of this type."""
+        rate = self.rate_limit
+        bound = TypeOptions(concurrency=self.concurrency or 0, backlog=self.backlog or 0)
+        return bound if rate is None else replace(bound, rate=rate.count, rate_window=rate.per)
 
     def sealing(self) -> dict[str, Any]:
         """What ``seal`` should do differently for this type, unless the sender says otherwise."""

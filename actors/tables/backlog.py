@@ -3,20 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush
 from threading import Lock
+from typing import NamedTuple, TypeVar
+
+from actors.envelope import Envelope
+from actors.options import Options
+from actors.policy.limits import LevelName
+
+T = TypeVar("T")
+
+GRAIN = 100
+"""Milliseconds to which ages are kept, so that a burst shares one entry."""
+
+RATE_OVER = 1_000
+"""Milliseconds over which it is measured how fast the backlog leaves."""
+
+
+class _Held(NamedTuple):
+    guild: str
+    queue: str
+    since: int  # in grains
+    levels: tuple[LevelName, ...]
+
+
+class _Ages:
+    """Since when the unsettled envelopes of one queue have been due."""
+
+    __slots__ = ("count", "heap", "since")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since: dict[int, int] = {}
+        self.heap: list[int] = []
+
+    def enter(self, since: int) -> None:
+        self.count += 1
+        if since in self.since:
+            self.since[since] += 1
+        else:
+            self.since[since] = 1
+            heappush(self.heap, since)
+
+    def leave(self, since: int) -> None:
+        self.count -= 1
+        if self.since[since] > 1:
+            self.since[since] -= 1
+            return
+        del self.since[since]
+        if len(self.heap) > 64 and len(self.heap) > 2 * len(self.since):
+            self.heap = list(self.since)
+            heapify(self.heap)
+
+    def oldest(self) -> int:
+        while self.heap and self.heap[0] not in self.since:
+            heappop(self.heap)
+        return self.heap[0] if self.heap else 0
 
 
 class Backlog:
-    """Unsettled envelopes, in total and per guild, and how fast they leave.
+    """Unsettled envelopes: in total, per guild, per limited level, per queue with their ages; and how fast they leave.
 
     Kept by id, because after a crash the same news may come again: a count that only rises and falls would drift, and
     one that drifts up refuses everybody in the end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or Options()
+        self._bounded = bool(self._options.user_backlog) or any(each.backlog for each in self._options.types.values())
         self._lock = Lock()
-        self._held: dict[str, str] = {}  # id -> guild
+        self._held: dict[str, _Held] = {}
         self._guilds: dict[str, int] = {}
+        self._levels: dict[LevelName, int] = {}
+        self._queues: dict[str, _Ages] = {}
         self._left = 0
         self._since = 0
         self._rate = 0.0  # per second, over the last full second
@@ -26,46 +85,102 @@ class Backlog:
         """Unsettled envelopes of this router."""
         return len(self._held)
 
-    def enter(self, id: str, guild: str) -> None:  # noqa: A002 - the word of the port
-        """One more of this guild."""
+    def levels(self, envelope: Envelope) -> tuple[LevelName, ...]:
+        """Those whose backlog is bounded, besides the router and the guild."""
+        if not self._bounded:
+            return ()
+        options = self._options
+        levels: tuple[LevelName, ...] = (("user", envelope.user),) if options.user_backlog and envelope.user else ()
+        return (*levels, ("type", envelope.type)) if self.most(("type", envelope.type)) else levels
+
+    def most(self, level: LevelName) -> int:
+        """How many a level may hold; 0: no bound."""
+        kind, name = level
+        if kind == "user":
+            return self._options.user_backlog
+        bounds = self._options.types.get(name)
+        return bounds.backlog if bounds is not None else 0
+
+    def enter(self, envelope: Envelope, due: int) -> None:
+        """One more, which waits since ``due`` (ms since the epoch, perhaps in the future)."""
+        since = due // GRAIN
+        guild, queue = envelope.guild, envelope.queue
+        levels = self.levels(envelope)
         with self._lock:
-            if id not in self._held:
-                self._held[id] = guild
-                self._guilds[guild] = self._guilds.get(guild, 0) + 1
+            if envelope.id in self._held:
+                return
+            self._held[envelope.id] = _Held(guild, queue, since, levels)
+            self._guilds[guild] = self._guilds.get(guild, 0) + 1
+            for level in levels:
+                self._levels[level] = self._levels.get(level, 0) + 1
+            ages = self._queues.get(queue)
+            if ages is None:
+                ages = self._queues[queue] = _Ages()
+            ages.enter(since)
 
     def leave(self, ids: Iterable[str]) -> None:
         """These have ended, or were not taken after all."""
         with self._lock:
             for id_ in ids:
-                guild = self._held.pop(id_, None)
-                if guild is None:
-                    continue
-                self._left += 1
-                count = self._guilds[guild]
-                if count == 1:
-                    del self._guilds[guild]
-                else:
-                    self._guilds[guild] = count - 1
+                held = self._held.get(id_)
+                if held is not None:
+                    self._left += 1
+                    self._forget(id_, held)
 
     def leave_guilds(self, which: Callable[[str], bool]) -> None:
         """Those of these guilds are not this router's any more."""
         with self._lock:
             guilds = {guild for guild in self._guilds if which(guild)}
-            if guilds:
-                self._held = {id_: guild for id_, guild in self._held.items() if guild not in guilds}
-                for guild in guilds:
-                    del self._guilds[guild]
+            if not guilds:
+                return
+            for id_, held in [item for item in self._held.items() if item[1].guild in guilds]:
+                self._forget(id_, held)
+
+    def _forget(self, id_: str, held: _Held) -> None:
+        # With the lock held.
+        guild, queue, since, levels = held
+        del self._held[id_]
+        _less(self._guilds, guild)
+        for level in levels:
+            _less(self._levels, level)
+        self._queues[queue].leave(since)
 
     def of(self, guild: str) -> int:
         """Unsettled envelopes of one guild."""
         return self._guilds.get(guild, 0)
 
+    def at(self, level: LevelName) -> int:
+        """Unsettled envelopes of one bounded level."""
+        return self._levels.get(level, 0)
+
+    def ages(self, now: int) -> dict[str, tuple[int, int]]:
+        """Of each queue: unsettled envelopes, and how long the oldest that is due has been so (ms)."""
+        with self._lock:
+            found = {}
+            for queue, ages in self._queues.items():
+                oldest = ages.oldest() * GRAIN
+                found[queue] = (ages.count, max(0, now - oldest) if oldest else 0)
+            return found
+
+    def largest(self, limit: int) -> list[tuple[str, int]]:
+        """The guilds with the most unsettled envelopes, the largest first."""
+        with self._lock:
+            guilds = list(self._guilds.items())
+        return sorted(guilds, key=lambda each: each[1], reverse=True)[:limit]
+
     def advice(self, now: int) -> int:
         """When to come back (ms): about the time a tenth of the backlog takes to leave; 100 ms to 30 s."""
         with self._lock:
-            if now - self._since >= 1_000:
+            if now - self._since >= RATE_OVER:
                 self._rate = self._left * 1_000 / max(1, now - self._since)
                 self._left, self._since = 0, now
         if self._rate <= 0:
             return 1_000
         return int(min(30_000, max(100, self.total / 10 / self._rate * 1_000)))
+
+
+def _less(counts: dict[T, int], name: T) -> None:
+    if counts[name] == 1:
+        del counts[name]
+    else:
+        counts[name] -= 1

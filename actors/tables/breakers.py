@@ -134,12 +134,20 @@ class Breakers:
     def heard(self, detail: bytes, now: int) -> None:
         """Another router told of a breaker (``Told`` news of ``TOPIC``): open there, one that is closed here rests too.
 
-        That it closed there is no news here: the own probe finds out.
+        Only of targets, which both share; a protocol's own breaker speaks of that router's handlers and bots. That it
+        closed there is no news here: the own probe finds out.
         """
         snapshot = read_snapshot(detail)
-        if snapshot is not None and snapshot.condition in (Condition.OPEN, Condition.FORCED_OPEN):
+        if snapshot is None or not is_target(snapshot.name):
+            return
+        if snapshot.condition in (Condition.OPEN, Condition.FORCED_OPEN):
             self.restore([snapshot], now)
             self._notify()
+
+
+def is_target(name: str) -> bool:
+    """Whether this is the breaker of a protocol's target, not of a protocol."""
+    return ":" in name
 
 
 def write_snapshot(snapshot: Snapshot, transition: Transition) -> bytes:

@@ -21,7 +21,6 @@ class Flight:
         "outcome",
         "permit",
         "protocol",
-        "queue",
         "started",
         "taken",
         "ticket",
@@ -31,7 +30,6 @@ class Flight:
     def __init__(self, ticket: Ticket, protocol: str, started: int) -> None:
         self.ticket = ticket
         self.guild = ticket.envelope.guild
-        self.queue = ticket.envelope.queue
         self.protocol = protocol
         self.started = started  #: ms since the epoch
         self.taken = False  #: in its adapter's hands

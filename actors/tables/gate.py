@@ -1,4 +1,4 @@
-"""Who may start: attempts at once in this router and per queue, starts per time, paused queues and lanes.
+"""Who may start: attempts at once in this router, per queue and per type, starts per time, paused queues and lanes.
 
 All levels admit a start or none does. Whoever is turned away for want of a slot is told when one is free.
 """
@@ -10,6 +10,7 @@ from enum import Enum
 from threading import Lock
 from typing import NamedTuple
 
+from actors.envelope import Envelope
 from actors.options import Options, QueueOptions
 from actors.policy.limits import Denied, Limits, Rule
 
@@ -20,6 +21,7 @@ class Turn(Enum):
     GO = "go"
     FULL = "full"  #: no slot in this router: nothing can start; the guild is woken when one is free
     QUEUE_FULL = "queue_full"  #: no slot in this queue: other queues' heads may go; woken likewise
+    TYPE_FULL = "type_full"  #: no slot for this type: likewise
     PAUSED = "paused"  #: the queue or the lane is paused; woken when it is resumed
     LATER = "later"  #: the queue's rate is used up; come back at ``at``
 
@@ -34,13 +36,14 @@ class Answer(NamedTuple):
 GO = Answer(Turn.GO)
 FULL = Answer(Turn.FULL)
 QUEUE_FULL = Answer(Turn.QUEUE_FULL)
+TYPE_FULL = Answer(Turn.TYPE_FULL)
 PAUSED = Answer(Turn.PAUSED)
 
-# Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name), for executors, for a resume,
-# for a breaker ("breaker:" and its name).
+# Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name) or of a type, for executors,
+# for a resume.
 ROUTER = "router"
 QUEUE = "queue:"
-BREAKER = "breaker:"
+TYPE = "type:"
 EXECUTORS = "executors"
 RESUMED = "resumed"
 
@@ -62,58 +65,68 @@ class Gate:
         self._wake = wake
         self._max = options.max_running
         self._queues = dict(options.queues)
-        self._in_queue: dict[str, int] = {}
+        self._most = {QUEUE + name: queue.concurrency for name, queue in self._queues.items() if queue.concurrency}
+        self._most |= {TYPE + name: kind.concurrency for name, kind in options.types.items() if kind.concurrency}
+        self._used: dict[str, int] = {}
         self._rates = Limits(_rules(self._queues))
         self._rated = frozenset(name for name, queue in self._queues.items() if queue.rate)
         self._waiting: dict[str, dict[str, None]] = {}
+        self._resting: dict[str, dict[str, None]] = {}  # by breaker
         self._written: frozenset[str] = frozenset()
         self._pausing: frozenset[str] = frozenset()
         self.running = 0
         self.paused: frozenset[str] = frozenset()
         self.closed = False
 
-    def enter(self, guild: str, subject: str, queue: str, now: int) -> Answer:
+    def enter(self, envelope: Envelope, now: int) -> Answer:
         """Take a slot at every level, or none; ``leave`` gives it back."""
+        guild, queue = envelope.guild, envelope.queue
         with self._lock:
             if self.closed:
                 return FULL
             paused = self.paused
-            if paused and (queue in paused or lane_name(guild, subject) in paused):
+            if paused and (queue in paused or lane_name(guild, envelope.subject) in paused):
                 self._line_up(RESUMED, guild)
                 return PAUSED
             if self.running >= self._max:
                 self._line_up(ROUTER, guild)
                 return FULL
-            rule = self._queues.get(queue)
-            if rule is not None:
-                used = self._in_queue.get(queue, 0)
-                if rule.concurrency and used >= rule.concurrency:
-                    self._line_up(QUEUE + queue, guild)
-                    return QUEUE_FULL
-                if queue in self._rated:
-                    answer = self._rates.admit([("queue", queue)], now)
-                    if isinstance(answer, Denied):
-                        return Answer(Turn.LATER, now + max(1, answer.retry_after))
-                self._in_queue[queue] = used + 1
-            self.running += 1
+            levels = self._levels(envelope)
+            for level in levels:
+                if self._used.get(level, 0) >= self._most[level]:
+                    self._line_up(level, guild)
+                    return TYPE_FULL if level.startswith(TYPE) else QUEUE_FULL
+            if queue in self._rated:
+                answer = self._rates.admit([("queue", queue)], now)
+                if isinstance(answer, Denied):
+                    return Answer(Turn.LATER, now + max(1, answer.retry_after))
+            self._take(levels)
             return GO
 
-    def occupy(self, queue: str) -> None:
+    def occupy(self, envelope: Envelope) -> None:
         """Take a slot without asking: an attempt that goes on over another protocol."""
         with self._lock:
-            self.running += 1
-            if queue in self._queues:
-                self._in_queue[queue] = self._in_queue.get(queue, 0) + 1
+            self._take(self._levels(envelope))
 
-    def leave(self, queue: str) -> None:
+    def leave(self, envelope: Envelope) -> None:
         """Give a slot back and wake whoever waits for it."""
         with self._lock:
             self.running -= 1
-            if queue in self._queues:
-                self._in_queue[queue] -= 1
+            for level in self._levels(envelope):
+                self._used[level] -= 1
             woken = self._pick() if self._waiting else ()
         for guild in woken:
             self._wake(guild)
+
+    def _levels(self, envelope: Envelope) -> list[str]:
+        # Those besides the router that bound it.
+        most = self._most
+        return [level for level in (QUEUE + envelope.queue, TYPE + envelope.type) if level in most] if most else []
+
+    def _take(self, levels: list[str]) -> None:
+        self.running += 1
+        for level in levels:
+            self._used[level] = self._used.get(level, 0) + 1
 
     def nudge(self) -> None:
         """A guild that was woken has acted: if a slot is still free, let the next one try."""
@@ -129,11 +142,18 @@ class Gate:
         with self._lock:
             self._line_up(EXECUTORS, guild)
 
+    def waiting(self) -> dict[str, int]:
+        """How many guilds wait, by what they wait for (``breaker:direct``, ``queue:bot:music`` ...)."""
+        with self._lock:
+            return {name: len(guilds) for name, guilds in self._waiting.items()}
+
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: whoever waits for one, or for a breaker, tries again."""
         with self._lock:
-            lists = [name for name in self._waiting if name == EXECUTORS or name.startswith(BREAKER)]
-            woken = {guild: None for name in lists for guild in self._waiting.pop(name)}
+            woken = self._waiting.pop(EXECUTORS, {})
+            for guilds in self._resting.values():
+                woken |= guilds
+            self._resting = {}
         for guild in woken:
             self._wake(guild)
 
@@ -141,25 +161,23 @@ class Gate:
         """The guild waits until one of these lets it ask. Look at them once more after this: one may just have."""
         with self._lock:
             for name in breakers:
-                self._line_up(BREAKER + name, guild)
+                self._resting.setdefault(name, {})[guild] = None
 
     def breaker_closed(self, name: str) -> None:
         """Whoever waits for it tries again."""
         with self._lock:
-            woken = self._waiting.pop(BREAKER + name, {})
+            woken = self._resting.pop(name, {})
         for guild in woken:
             self._wake(guild)
 
     def breaker_over(self, name: str) -> None:
         """Its break is over: the guild that waits longest tries, the others wait for what comes of it."""
         with self._lock:
-            guilds = self._waiting.get(BREAKER + name)
+            guilds = self._resting.get(name)
             if not guilds:
                 return
             guild = next(iter(guilds))
             del guilds[guild]
-            if not guilds:
-                del self._waiting[BREAKER + name]
         self._wake(guild)
 
     def set_paused(self, names: frozenset[str]) -> None:
@@ -212,12 +230,9 @@ class Gate:
         return woken
 
     def _is_free(self, name: str) -> bool:
-        if self.running >= self._max or name in (EXECUTORS, RESUMED) or name.startswith(BREAKER):
+        if self.running >= self._max or name in (EXECUTORS, RESUMED):
             return False
-        if name == ROUTER:
-            return True
-        queue = name.removeprefix(QUEUE)
-        return self._in_queue.get(queue, 0) < self._queues[queue].concurrency
+        return name == ROUTER or self._used.get(name, 0) < self._most[name]
 
 
 def _rules(queues: dict[str, QueueOptions]) -> list[Rule]:

@@ -35,8 +35,8 @@ class Landing:
         ms = now - flight.started
         if not self._flights.land(flight, outcome, ms):
             return False
-        self._gate.leave(flight.queue)
         ticket = flight.ticket
+        self._gate.leave(ticket.envelope)
         try:
             self._guilds.tell(flight.guild, Done(ticket.envelope.id, ticket.attempt, flight.protocol, outcome, ms))
         except RuntimeFault as error:

@@ -30,11 +30,12 @@ class ServiceView(NamedTuple):
 
 
 class _Service:
-    __slots__ = ("lock", "look_ms", "looked_at", "looks", "sign", "since", "window")
+    __slots__ = ("failures", "lock", "look_ms", "looked_at", "looks", "sign", "since", "window")
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.window = Window()
+        self.failures = 0
         self.sign: Sign | None = None
         self.looked_at = 0
         self.look_ms = 0.0
@@ -49,11 +50,17 @@ class Services:
         self._lock = Lock()
         self._services: dict[str, _Service] = {}
 
+    @property
+    def failures(self) -> int:
+        """Attempts that any of them did not carry, since the start."""
+        return sum(service.failures for service in list(self._services.values()))
+
     def called(self, name: str, now: int, ms: float, *, well: bool) -> None:
         """An attempt over it has ended; not well: it did not carry it."""
         service = self._services.get(name) or self._made(name)
         with service.lock:
             service.window.add(now, ms, well=well)
+            service.failures += not well
 
     def looked(self, name: str, now: int, ms: float, sign: Sign) -> bool:
         """Somebody looked at it; whether it is otherwise than at the look before (``False`` at the first, if well)."""

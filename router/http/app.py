@@ -9,7 +9,7 @@ from starlette.routing import WebSocketRoute
 
 from actors.errors import EngineError
 from router.errors import RouterError
-from router.http import admin, audit, commands, dead_letters, events, health, queues, stream
+from router.http import admin, audit, commands, dead_letters, events, health, metrics, queues, stream
 from router.http.docs import add_docs
 from router.http.door import Door
 from router.http.openapi import describe
@@ -19,7 +19,7 @@ from router.http.version import package_version
 from router.router import Router
 from router.settings import Settings
 
-MODULES = (commands, events, stream, health, queues, dead_letters, admin, audit)
+MODULES = (commands, events, stream, health, metrics, queues, dead_letters, admin, audit)
 ABOUT = """A command router for bots in many guilds: once, in order, over whichever protocol is open.
 
 Ids are strings, times are milliseconds since the epoch, keys are camelCase (snake_case is accepted).

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from router.http.app import create_app
+from router.http.loop import LoopMeter
 from router.http.server import bind, make_server, url_of
 from router.router import Router
 from router.settings import Settings
@@ -34,6 +35,8 @@ class Daemon:
         self.router = router
         self.settings = settings
         self.app = create_app(router, settings)
+        self.app.state.loop_meter = self._lag = LoopMeter(settings.lag_limit_ms)
+        router.meters.append(self._lag)
         self.cause: str | None = None  #: why the router ended by itself
         self._socket = listening or bind(settings.host, settings.port)
         self._server = make_server(self.app, settings)
@@ -66,6 +69,7 @@ class Daemon:
         self._loop = loop = asyncio.get_running_loop()
         self.router.engine.on_end(lambda reason: loop.call_soon_threadsafe(self._fail, reason))
         handled = _handle_signals(loop, self._on_signal)
+        lag = asyncio.create_task(self._lag.run())
         try:
             serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
             ready()
@@ -75,6 +79,7 @@ class Daemon:
         finally:
             for number in handled:
                 loop.remove_signal_handler(number)
+            lag.cancel()
             self._loop = None
         return 1 if self.cause else 0
 

@@ -73,6 +73,8 @@ class ProblemBody(Body):
     field: str | None = None
     rule: str | None = None
     shape: str | None = None
+    limit: str | None = None
+    position: int | None = None
 
 
 class BatchItem(Body):

@@ -16,6 +16,7 @@ from actors.errors import (
     EngineError,
     EnvelopeError,
     KeyReusedError,
+    Limited,
     Overloaded,
     RateLimited,
     Refused,
@@ -103,7 +104,11 @@ def problem_of(error: Exception) -> HttpProblem:
     if isinstance(error, InvalidMessage):
         return _invalid(str(error), [(problem.field, problem.rule, problem.shape) for problem in error.problems])
     detail = str(error) if status < 500 or error.retryable else "The router failed on this request; its log says why."
-    return HttpProblem(status, error.code, detail, retry_after=error.retry_after, retryable=error.retryable)
+    members: dict[str, Any] = {"retryable": error.retryable}
+    if isinstance(error, Limited):
+        members |= {"limit": error.limit} if error.limit else {}
+        members |= {"position": error.position} if error.position is not None else {}
+    return HttpProblem(status, error.code, detail, retry_after=error.retry_after, **members)
 
 
 def _of_starlette(error: HTTPException) -> HttpProblem:

@@ -18,7 +18,7 @@ from router.router import Router
 
 routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRoute)
 MEDIA_TYPE: Final = "text/event-stream"
-KINDS: Final = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published")
+KINDS: Final = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published", "breaker")
 BACK_IN: Final = 2_000  # ms; what a reader is advised to wait before it connects again
 AGAIN: Final = 5_000  # ms; when there may be room for another reader
 DOOR: Final = "stream"

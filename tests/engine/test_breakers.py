@@ -297,12 +297,14 @@ def test_news_of_another_router_make_a_closed_one_rest_and_leave_others_alone(me
     now = other.clock.now()
     (line,) = world.audit(id="breaker")
     other.engine.breakers.heard(line.detail, now)
-    assert condition(other, "direct") is Condition.OPEN
-    breaker = other.engine.breakers.find("direct")
-    assert breaker is not None
-    breaker.force_open(now)
-    other.engine.breakers.heard(line.detail, now)
-    assert condition(other, "direct") is Condition.FORCED_OPEN
+    assert condition(other, "direct") is Condition.CLOSED, "those are its own handlers"
+    transition = Transition("rest:api", Condition.CLOSED, Condition.OPEN, now, "failures")
+    detail = write_snapshot(Snapshot("rest:api", Condition.OPEN, now + 5_000, 5_000), transition)
+    other.engine.breakers.heard(detail, now)
+    assert condition(other, "rest:api") is Condition.OPEN
+    other.engine.breakers.get("rest:api").force_open(now)
+    other.engine.breakers.heard(detail, now)
+    assert condition(other, "rest:api") is Condition.FORCED_OPEN
     other.engine.breakers.heard(b"\x93\x01\x02\x03", now)  # of a version that says it otherwise
     other.run()
 

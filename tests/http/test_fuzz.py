@@ -93,4 +93,4 @@ def test_what_the_description_calls_fit_is_taken_in_good_part(served: Served, pa
 
     ask()
     # What no schema can say is still refused: 7.0 for an integer, content or embeds, control characters in a text.
-    assert statuses[202] >= 20, statuses
+    assert statuses[202] >= 5, statuses
