@@ -32,7 +32,7 @@ def doctor(
     token: TokenOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Check Python, the extras, the settings, SQLite, and whether a daemon answers. Status 1 if anything is bad."""
+    """Check Python, the extras, the settings, SQLite, memory, and a daemon's health. Status 1 if anything is bad."""
     findings = list(examine(config, url, token))
     if as_json:
         show_json([finding._asdict() for finding in findings])
@@ -44,8 +44,9 @@ def doctor(
 
 def examine(config: Path | None, url: str, token: str) -> Iterator[Finding]:
     """All findings, in the order a start would meet them."""
-    for check in (_python, _package, _extras, lambda: _settings(config), _sqlite, lambda: _daemon(url, token)):
+    for check in (_python, _package, _extras, lambda: _settings(config), _sqlite, _memory):
         yield check()
+    yield from _daemon(url, token)
 
 
 def _python() -> Finding:
@@ -91,15 +92,37 @@ def _sqlite() -> Finding:
     return Finding("sqlite", "ok", text)
 
 
-def _daemon(url: str, token: str) -> Finding:
+def _memory() -> Finding:
+    from router.memory import MEGABYTE, MemoryMeter
+
+    meter = MemoryMeter()
+    if not meter.limit:
+        text = "no container limits it: commands are shed by memory only if ROUTER_MEMORY_LIMIT_MB is set"
+        return Finding("memory", "note", text)
+    return Finding("memory", "ok", f"nothing more is taken at {meter.limit // MEGABYTE} MB")
+
+
+def _daemon(url: str, token: str) -> Iterator[Finding]:
+    client = Client(url, token, timeout=5.0)
     try:
-        _, health = Client(url, token, timeout=5.0).ask("GET", "/api/health")
+        _, health = client.ask("GET", "/api/health")
+        _, services = client.ask("GET", "/api/health/services")
+        _, wrong = client.ask("GET", "/api/alerts")
     except Unreachable:
-        return Finding("daemon", "note", f"none answers on {url}")
+        yield Finding("daemon", "note", f"none answers on {url}")
+        return
     except (Refusal, ValueError) as error:
-        return Finding("daemon", "bad", str(error))
+        yield Finding("daemon", "bad", str(error))
+        return
     state = "ok" if health["overall"] else "bad"
-    return Finding("daemon", state, f"{url}: {'healthy' if health['overall'] else 'not healthy'}")
+    yield Finding("daemon", state, f"{url}: {'healthy' if health['overall'] else 'not healthy'}")
+    resting = [breaker["name"] for breaker in services["breakers"] if breaker["state"] != "closed"]
+    if resting:
+        yield Finding("breakers", "note", f"not closed: {', '.join(resting)}")
+    else:
+        yield Finding("breakers", "ok", f"{len(services['breakers'])}, all closed")
+    for alert in wrong["alerts"]:
+        yield Finding(alert["code"], "bad" if alert["severity"] == "critical" else "note", alert["text"])
 
 
 def _installed(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import dead_letters, demo, doctor, look, queues, send, serve
+from router.cli import audit, breakers, dead_letters, demo, doctor, look, monitor, queues, send, serve
 
 app = typer.Typer(
     name="guild-router",
@@ -21,10 +21,13 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("run-demo")(demo.run_demo)
 app.command("send")(send.send)
+app.command("monitor")(monitor.monitor)
 app.add_typer(queues.app, name="queues")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(look.explain)
+app.command("audit")(audit.audit)
 app.command("tree")(look.tree)
+app.add_typer(breakers.app, name="breakers")
 app.command("doctor")(doctor.doctor)
 
 

@@ -214,6 +214,19 @@ def test_send_and_the_others_talk_to_a_daemon(folder: Path) -> None:
         assert ask("dead-letters", "list") == (0, "no dead letters\n")
         assert ask("dead-letters", "replay", "--all") == (0, "0 live again, 0 were replayed too often already\n")
         assert ask("dead-letters", "purge", "--yes") == (0, "0 forgotten\n")
+        status, output = ask("audit", "--guild", GUILD, "--type", "BAN_USER", "--since", "1h")
+        assert (status, job in output) == (0, True)
+        assert ask("audit", "--until", "1") == (0, "nothing was found\n")
+        status, output = ask("breakers")
+        assert (status, "direct" in output, "closed" in output) == (0, True, True)
+        assert ask("breakers", "reset", "direct") == (0, "direct is closed\n")
+        assert ask("breakers", "reset", "nobody")[0] == 1
+        status, output = ask("monitor", "--once")
+        assert status == 0
+        for text in ("healthy", "bot:moderation", "closed", "critical", "30.0 s"):
+            assert text in output
+        status, output = ask("monitor", "--once", "--json")
+        assert (status, json.loads(output)["health"]["overall"]) == (0, True)
         status, output = ask("tree")
         assert (status, "journal" in output) == (0, True)
         status, output = ask("doctor")

@@ -27,7 +27,11 @@ COMMANDS = (
     ["dead-letters", "replay"],
     ["dead-letters", "purge"],
     ["explain"],
+    ["audit"],
     ["tree"],
+    ["breakers"],
+    ["breakers", "reset"],
+    ["monitor"],
     ["doctor"],
 )
 ASKING = (
@@ -40,7 +44,12 @@ ASKING = (
     ["dead-letters", "replay", "--all"],
     ["dead-letters", "purge", "--yes"],
     ["explain", "x"],
+    ["audit"],
     ["tree"],
+    ["breakers"],
+    ["breakers", "reset", "direct"],
+    ["monitor"],
+    ["monitor", "--once"],
 )
 run = CliRunner(env={"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"})
 
@@ -76,6 +85,8 @@ def test_no_daemon_is_a_failure_told_in_one_line(command: list[str]) -> None:
         (["send", "X", "--data", "{"], "--data is not JSON"),
         (["send", "X", "--data", "@missing.json"], "missing.json cannot be read"),
         (["send", "X", "--delay", "soon"], "Invalid value"),
+        (["audit", "--since", "yesterday"], "--since must be a time such as 10m"),
+        (["monitor", "--interval", "0"], "Invalid value"),
         (["send", "X", "--delay", "inf"], "--delay must be a number of seconds, not inf"),
         (["send", "X", "--delay", "1e306"], "--delay must be a number of seconds, not 1e+306"),
         (["send", "X", "--ttl", "inf"], "--ttl must be a number of seconds, not inf"),
@@ -136,7 +147,7 @@ def test_the_doctor_reports_each_check_and_a_missing_daemon_is_no_illness() -> N
     result = run.invoke(app, ["doctor", "--json", "--url", f"http://127.0.0.1:{closed_port()}"])
     assert result.exit_code == 0
     findings = {finding["check"]: finding["state"] for finding in json.loads(result.stdout)}
-    assert findings.keys() == {"python", "guild-router", "daemon extra", "settings", "sqlite", "daemon"}
+    assert findings.keys() == {"python", "guild-router", "daemon extra", "settings", "sqlite", "memory", "daemon"}
     assert findings["daemon"] == "note"
 
 
