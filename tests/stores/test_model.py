@@ -1,4 +1,4 @@
-"""SQLite against memory: the same steps, the same results, the same reads; closed, opened and failed in between."""
+"""SQLite and Redis against memory: the same steps, results and reads; closed, opened and failed in between."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from router.stores.contract import everything
 from router.stores.memory import MemoryStore
 from router.stores.retention import DAY, Retention
 from router.stores.sqlite import SqliteStore
+from tests.servers.shared import owned_store
 
 NOW = 1_700_000_000_000
 OPPOSES = {"BAN": ("UNBAN",), "UNBAN": ("BAN", "KICK"), "KICK": (), "PAUSE": ("PAUSE",)}
@@ -90,6 +91,10 @@ entries = st.builds(Entry, names, queues, st.just(b"f"), small, st.integers(NOW,
 class Twins(RuleBasedStateMachine):
     """Whatever is done is done to both."""
 
+    def queue(self, name):
+        """The queue that is meant."""
+        return name
+
     @initialize(young=st.sampled_from([0, 2, 1000]), slack=st.sampled_from([0, 600, 10**7]))
     def start(self, young, slack):
         self.now = NOW
@@ -102,17 +107,17 @@ class Twins(RuleBasedStateMachine):
 
     def open(self):
         path = str(Path(self.directory.name) / "twin.db")
-        self.sqlite = SqliteStore(path, synchronous="NORMAL", young=self.young, retention=RETENTION)
-        self.sqlite.open(self.now)
+        self.ours = SqliteStore(path, synchronous="NORMAL", young=self.young, retention=RETENTION)
+        self.ours.open(self.now)
 
     def teardown(self):
         if hasattr(self, "sqlite"):
-            self.sqlite.close()
+            self.ours.close()
             self.directory.cleanup()
             sqlite_log.SLACK = self.slack
 
     def both(self, do):
-        ours = do(self.sqlite)
+        ours = do(self.ours)
         assert ours == do(self.memory)
         return ours
 
@@ -122,8 +127,8 @@ class Twins(RuleBasedStateMachine):
 
     @rule(batch=st.lists(writes, max_size=4), more=st.lists(writes, max_size=4))
     def write_together(self, batch, more):
-        with self.sqlite.together():
-            ours = [self.sqlite.write(batch, self.now), self.sqlite.write(more, self.now)]
+        with self.ours.together():
+            ours = [self.ours.write(batch, self.now), self.ours.write(more, self.now)]
         assert ours == [self.memory.write(batch, self.now), self.memory.write(more, self.now)]
 
     @rule(batch=st.lists(writes, min_size=1, max_size=6))
@@ -133,11 +138,11 @@ class Twins(RuleBasedStateMachine):
     @rule(batch=st.lists(writes, max_size=6))
     def fail(self, batch):
         try:
-            with self.sqlite.together():
-                self.sqlite.write(batch, self.now)
-                self.sqlite.append([Entry("i9", "q", b"", 5, 0)], self.now)
-                self.sqlite.claim("r", 1, self.now, self.now + 50)
-                self.sqlite.purge("q")
+            with self.ours.together():
+                self.ours.write(batch, self.now)
+                self.ours.append([Entry("i9", "q", b"", 5, 0)], self.now)
+                self.ours.claim("r", 1, self.now, self.now + 50)
+                self.ours.purge("q")
                 raise StoreUnavailable("as if the disk were full")
         except StoreUnavailable:
             pass
@@ -148,20 +153,22 @@ class Twins(RuleBasedStateMachine):
 
     @rule()
     def reopen(self):
-        self.sqlite.close()
+        self.ours.close()
         self.open()
 
     @rule(entries=st.lists(entries, max_size=3))
     def append(self, entries):
+        entries = [entry._replace(queue=self.queue(entry.queue)) for entry in entries]
         self.both(lambda store: store.append(entries, self.now))
 
     @rule(entry=st.builds(Entry, names, queues, st.just(b"f"), small, st.just(0), st.integers(NOW + 1, NOW + 200)))
     def append_for_a_while(self, entry):
+        entry = entry._replace(queue=self.queue(entry.queue))
         self.both(lambda store: store.append([entry], self.now))
 
     @rule(queue=queues, limit=small, ms=st.sampled_from([10, 80]))
     def claim(self, queue, limit, ms):
-        self.both(lambda store: store.claim(queue, limit, self.now, self.now + ms))
+        self.both(lambda store: store.claim(self.queue(queue), limit, self.now, self.now + ms))
 
     @rule(id_=names, token=st.integers(1, 12), keep=small)
     def ack(self, id_, token, keep):
@@ -211,15 +218,15 @@ class Twins(RuleBasedStateMachine):
 
     @rule(queue=queues, paused=st.booleans())
     def pause(self, queue, paused):
-        self.both(lambda store: store.pause(queue, paused))
+        self.both(lambda store: store.pause(self.queue(queue), paused))
 
     @rule(queue=queues)
     def purge(self, queue):
-        self.both(lambda store: store.purge(queue))
+        self.both(lambda store: store.purge(self.queue(queue)))
 
     @rule(queue=queues, some=st.lists(names, max_size=1))
     def replay_failed(self, queue, some):
-        self.both(lambda store: store.replay_failed(queue, some, self.now))
+        self.both(lambda store: store.replay_failed(self.queue(queue), some, self.now))
 
     @rule(guild=st.sampled_from(["", "g"]), limit=small)
     def purge_dead(self, guild, limit):
@@ -228,25 +235,54 @@ class Twins(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         # How many rows a sweep counts is each store's own affair; where it ends is not.
-        for store in (self.memory, self.sqlite):
+        for store in (self.memory, self.ours):
             while store.sweep(self.now, 3):
                 pass
 
     @rule()
     def look(self):
-        assert everything(self.sqlite) == everything(self.memory)
+        assert everything(self.ours) == everything(self.memory)
         for id_ in IDS:
-            assert self.sqlite.get(id_) == self.memory.get(id_)
+            assert self.ours.get(id_) == self.memory.get(id_)
         for queue in "qr":
-            assert self.sqlite.executions(queue, "ab") == self.memory.executions(queue, "ab")
-            assert sorted(self.sqlite.answers("asker", queue)) == sorted(self.memory.answers("asker", queue))
+            assert self.ours.executions(queue, "ab") == self.memory.executions(queue, "ab")
+            assert sorted(self.ours.answers("asker", queue)) == sorted(self.memory.answers("asker", queue))
 
 
-TestTwins = Twins.TestCase
-TestTwins.settings = settings(
+class RedisTwins(Twins):
+    """Redis counts claims per queue, and ids are one entry per queue: all entries go into one."""
+
+    def queue(self, name):
+        return "q"
+
+    @initialize()
+    def start(self):
+        self.now = NOW
+        self.memory = MemoryStore(RETENTION)
+        self.memory.open(self.now)
+        self.ours = owned_store(RETENTION)
+        self.ours.open(self.now)
+
+    def open(self):
+        self.ours.open(self.now)
+
+    def teardown(self):
+        if hasattr(self, "sqlite"):
+            self.ours.close()
+
+    def fail(self, batch):
+        """Single steps are not undone."""
+
+
+SETTINGS = settings(
     max_examples=60,
     stateful_step_count=40,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+TestTwins = Twins.TestCase
+TestTwins.settings = SETTINGS
+TestRedisTwins = RedisTwins.TestCase
+TestRedisTwins.settings = SETTINGS

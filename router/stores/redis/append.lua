@@ -1,0 +1,28 @@
+-- Put entries into a queue.
+--
+-- KEYS[1]  {PREFIX:q:QUEUE}:meta
+-- ARGV[3]  msgpack [now, [id, frame, priority, available_at, expires_at], ...]
+-- returns  msgpack of a boolean for each: false: the queue knows this id
+--
+-- Idempotent by the id and the receipt.
+
+local again = answered()
+if again then
+  return again
+end
+local entries = cmsgpack.unpack(ARGV[3])
+local now, results = entries[1], {}
+for at = 2, #entries do
+  local entry = entries[at]
+  local id = entry[1]
+  if call('HEXISTS', base .. 'items', id) == 1 then
+    results[#results + 1] = false
+  else
+    local item = {count('number', 1), entry[3], entry[4], entry[5], now, WAITING, 0, 0, 0, '', 0}
+    call('HSET', base .. 'frames', id, entry[2])
+    wait(id, item, entry[4], now)
+    keep(id, item)
+    results[#results + 1] = true
+  end
+end
+return answer(results)

@@ -1,0 +1,62 @@
+-- Take the best claimable entries of a queue, also those of lapsed claims; none while it is paused.
+--
+-- KEYS[1]  {PREFIX:q:QUEUE}:meta
+-- ARGV     limit, now, until (from the third on)
+-- returns  msgpack [id, frame, priority, attempt, token, id, frame, ...]
+--
+-- Idempotent by the receipt: a claim sent again gets the same entries, not more.
+
+local again = answered()
+if again then
+  return again
+end
+local limit, now, until_ = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local MANY = 1000 -- of what became due, lapsed or expired: so much is done in one call, the rest in the next
+
+local late = {}
+for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'expiring', '-inf', '(' .. ARGV[4], 'LIMIT', 0, MANY)) do
+  late[#late + 1] = {id, item_of(id)}
+end
+for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'claimed', '-inf', now, 'LIMIT', 0, MANY)) do
+  local item = item_of(id)
+  if item[EXPIRES] ~= 0 and item[EXPIRES] < now then
+    late[#late + 1] = {id, item}
+  else
+    call('ZREM', base .. 'claimed', id)
+    call('ZADD', base .. 'ready', rank(item), id)
+    if item[EXPIRES] ~= 0 then
+      call('ZADD', base .. 'expiring', item[EXPIRES], id)
+    end
+  end
+end
+table.sort(late, function(one, other)
+  if one[2][EXPIRES] ~= other[2][EXPIRES] then
+    return one[2][EXPIRES] < other[2][EXPIRES]
+  end
+  return one[2][NUMBER] < other[2][NUMBER]
+end)
+for _, each in ipairs(late) do
+  fail(each[1], each[2], 'expired', now)
+end
+for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT', 0, MANY)) do
+  local item = item_of(id)
+  take(id, item)
+  wait(id, item, item[AVAILABLE], now)
+  keep(id, item)
+end
+if call('HGET', KEYS[1], 'paused') == '1' or limit < 1 then
+  return answer({})
+end
+local claims = {}
+for _, id in ipairs(call('ZRANGE', base .. 'ready', 0, limit - 1)) do
+  local item = item_of(id)
+  take(id, item)
+  item[STATE], item[ATTEMPTS], item[TOKEN], item[UNTIL] = CLAIMED, item[ATTEMPTS] + 1, count('token', 1), until_
+  count('claimed', 1)
+  call('ZADD', base .. 'claimed', until_, id)
+  keep(id, item)
+  local size = #claims
+  claims[size + 1], claims[size + 2], claims[size + 3] = id, call('HGET', base .. 'frames', id) or '', item[PRIORITY]
+  claims[size + 4], claims[size + 5] = item[ATTEMPTS], item[TOKEN]
+end
+return answer(claims)

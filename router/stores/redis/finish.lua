@@ -1,0 +1,53 @@
+-- Ends of claims, with what came of them: entry, execution and outcome in one step.
+--
+-- KEYS[1]  {PREFIX:q:QUEUE}:meta
+-- ARGV[3]  msgpack [now, how many done entries to keep, how many outcomes for one asker,
+--            [entry, token, id, outcome, asker, remember, done], ...]
+-- returns  msgpack of a boolean for each: false: the claim was lost
+--
+-- Idempotent by entry and token; by the receipt where the entry left no trace. The rule is that of actors/workers.py,
+-- Finish.
+
+local again = answered()
+if again then
+  return again
+end
+local order = cmsgpack.unpack(ARGV[3])
+local now, results = order[1], {}
+for at = 4, #order do
+  local entry, token, id, outcome, asker = order[at][1], order[at][2], order[at][3], order[at][4], order[at][5]
+  local known = execution_of(id)
+  if known and known[6] == 0 and known[1] == entry and known[2] == token then
+    if order[at][6] == 1 then
+      known[6], known[7] = now, outcome
+      put_execution(id, known, now)
+    else
+      drop_execution(id)
+    end
+  end
+  local item = item_of(entry)
+  local holds = item and item[TOKEN] == token and (item[STATE] == CLAIMED or item[STATE] == DONE)
+  if holds and item[STATE] == CLAIMED then
+    if order[at][7] == 1 then
+      complete(entry, item, now, order[2])
+    else
+      take(entry, item)
+      drop(entry)
+    end
+    if asker ~= '' then
+      local lying = base .. 'answers:' .. asker
+      if call('HSET', lying, entry, cmsgpack.pack({id, outcome, now})) == 1 then
+        call('ZADD', base .. 'order:' .. asker, count('answer', 1), entry)
+      end
+      call('ZADD', base .. 'lying', now, #asker .. ':' .. asker .. entry)
+      local over = call('HLEN', lying) - order[3]
+      if over > 0 then
+        for _, oldest in ipairs(call('ZRANGE', base .. 'order:' .. asker, 0, over - 1)) do
+          drop_answer(asker, oldest)
+        end
+      end
+    end
+  end
+  results[at - 3] = holds and true or false
+end
+return answer(results)

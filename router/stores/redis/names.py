@@ -1,0 +1,29 @@
+"""Names of keys and channels. Part of the wire: described in ``docs/wire.md``."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+
+class Names:
+    """Of one deployment.
+
+    What belongs together has one hash tag, so that a script may touch all of it in a cluster: a partition's data
+    ``{PREFIX:pN}:...``, a named queue's ``{PREFIX:q:QUEUE}:...``.
+    """
+
+    def __init__(self, prefix: str, db: int, partitions: int) -> None:
+        self.deployment = f"{prefix}:meta"
+        self.members = f"{prefix}:members"
+        self.queues = f"{prefix}:queues"
+        self.paused = f"{prefix}:paused"
+        self.workers = f"{prefix}:workers"
+        self.partitions = [f"{{{prefix}:p{number}}}:meta" for number in range(partitions)]
+        # Channels know no databases.
+        self.channel = f"{prefix}:{db}:to:"
+        self.everybody = f"{prefix}:{db}:all"
+        self._queue = f"{{{prefix}:q:%s}}:meta"
+
+    def queue(self, name: str) -> str:
+        """The key that stands for a named queue."""
+        return self._queue % quote(name, safe=":")

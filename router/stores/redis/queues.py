@@ -1,0 +1,221 @@
+"""The Redis store's ``Queues`` port: one hash tag per named queue, so that queues spread over a cluster.
+
+An entry's id is one entry within its queue. Who has claimed an entry, or put it in, knows its queue; for ids of others
+all queues are asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from actors.ports import Claim, Entry, Nack, QueueStats
+from router.stores.redis.archive import RedisArchive
+from router.stores.redis.link import Call, plain, run_script
+from router.stores.redis.packing import pack, unpack
+from router.stores.redis.scripts import (
+    ACK,
+    APPEND,
+    CLAIM,
+    EXTEND,
+    NACK,
+    PAUSE,
+    PURGE_QUEUE,
+    REMOVE,
+    REPLAY_FAILED,
+    Script,
+)
+
+REMEMBERED = 100_000  # ids whose queue is known without asking
+PURGED = 2_000  # entries of a purge in one step, so that it keeps nobody else waiting for long
+
+T = TypeVar("T")
+
+
+class RedisQueues(RedisArchive):
+    """Named queues."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._handle = uuid4().hex[:12]
+        self._queue_of: dict[str, str] = {}
+        self._listed: set[str] = set()
+
+    def _emptied(self) -> None:
+        super()._emptied()
+        self._queue_of.clear()
+        self._listed.clear()
+
+    # ------------------------------------------------------------ in and out
+
+    def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
+        self._check()
+        groups: dict[str, list[int]] = {}
+        for number, entry in enumerate(entries):
+            groups.setdefault(entry.queue, []).append(number)
+        new = [queue for queue in groups if queue not in self._listed]
+        if new:  # before anything is in them, so that nothing is ever in a queue that is not listed
+            self._run([plain(self.names.queues, "SADD", self.names.queues, *new)], writes=True)
+            self._listed.update(new)
+        calls = []
+        for queue, numbers in groups.items():
+            packed = [
+                (e.id, e.frame, e.priority, e.available_at, e.expires_at) for e in map(entries.__getitem__, numbers)
+            ]
+            calls.append(self._item(APPEND, queue, pack((now, *packed))))
+            for number in numbers:
+                self._queue_of[entries[number].id] = queue
+        self._forget_some()
+        return self._spread(groups.values(), calls, len(entries))
+
+    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+        self._check()
+        (answer,) = self._run([self._item(CLAIM, queue, limit, now, until)], writes=True)
+        found = unpack(answer)
+        claims = []
+        for at in range(0, len(found), 5):
+            id_, frame, priority, attempt, token = found[at : at + 5]
+            claims.append(Claim(id_.decode(), queue, frame, priority, attempt, token, until))
+            self._queue_of[claims[-1].id] = queue
+        self._forget_some()
+        return claims
+
+    def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
+        return self._on_claims(ACK, [id_ for id_, _ in claims], (now, keep), list(claims))
+
+    def nack(self, nacks: Sequence[Nack], now: int, keep: int) -> list[bool]:
+        packed = [((n.id, n.token, n.retry_at, int(n.spent), n.error, int(n.dead)),) for n in nacks]
+        return self._on_claims(NACK, [nack.id for nack in nacks], (now, keep), packed)
+
+    def extend(self, claims: Sequence[tuple[str, int]], until: int) -> list[bool]:
+        return self._on_claims(EXTEND, [id_ for id_, _ in claims], (until,), list(claims))
+
+    def remove(self, ids: Sequence[str]) -> list[bool]:
+        return self._on_claims(REMOVE, ids, (), [(id_,) for id_ in ids])
+
+    def _on_claims(
+        self, script: Script, ids: Sequence[str], head: tuple[Any, ...], each: Sequence[tuple[Any, ...]]
+    ) -> list[bool]:
+        """``False`` for the ids that no queue knows."""
+        self._check()
+        queues = self._queues_of(ids)
+        groups: dict[str, list[int]] = {}
+        for number, id_ in enumerate(ids):
+            if id_ in queues:
+                groups.setdefault(queues[id_], []).append(number)
+        calls = [
+            self._item(script, queue, pack((*head, *(part for number in numbers for part in each[number]))))
+            for queue, numbers in groups.items()
+        ]
+        return self._spread(groups.values(), calls, len(ids))
+
+    def _spread(self, groups: Collection[list[int]], calls: Sequence[Call], length: int) -> list[bool]:
+        results = [False] * length
+        for numbers, answer in zip(groups, self._run(calls, writes=True), strict=True):
+            for number, result in zip(numbers, unpack(answer), strict=True):
+                results[number] = result
+        return results
+
+    def purge(self, queue: str) -> int:
+        self._check()
+        purged, most = 0, sum(self._depth(queue))
+        while True:
+            (answer,) = self._run([self._item(PURGE_QUEUE, queue, PURGED)], writes=True)
+            gone: int = unpack(answer)
+            purged += gone
+            if gone < PURGED or purged >= most:  # what comes meanwhile stays
+                return purged
+
+    # ------------------------------------------------------------ looking
+
+    def pause(self, queue: str, paused: bool) -> None:
+        self._check()
+        listed = plain(self.names.paused, "SADD" if paused else "SREM", self.names.paused, queue)
+        flag = self._item(PAUSE, queue, int(paused))
+        # Listed for as long as it is paused at least.
+        for call in (listed, flag) if paused else (flag, listed):
+            self._run([call], writes=True)
+
+    def paused(self) -> frozenset[str]:
+        self._check()
+        (names,) = self._run([plain(self.names.paused, "SMEMBERS", self.names.paused)])
+        return frozenset(name.decode() for name in names)
+
+    def queue_stats(self) -> Mapping[str, QueueStats]:
+        self._check()
+        queues, paused = self._all_queues(), self.paused()
+        names = sorted(queues | paused)
+        calls = []
+        for name in names:
+            key = self.names.queue(name)
+            fields = ("waiting", "delayed", "claimed", "completed", "failed")
+            calls.append(plain(key, "HMGET", key, *fields))
+            calls.append(plain(key, "ZCARD", beside(key, "failed")))
+            calls.append(plain(key, "ZRANGE", beside(key, "ages"), 0, 0, "WITHSCORES"))
+        answers = self._run(calls)
+        stats = {}
+        for number, name in enumerate(names):
+            counts, dead, oldest = answers[3 * number : 3 * number + 3]
+            waiting, delayed, claimed, completed, ended = (int(count or 0) for count in counts)
+            since = int(float(oldest[1])) if oldest else 0
+            stats[name] = QueueStats(waiting, delayed, claimed, completed, ended, dead, since, name in paused)
+        return stats
+
+    def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
+        self._check()
+        key = self.names.queue(queue)
+        (ids,) = self._run([plain(key, "ZRANGE", beside(key, "failed"), 0, limit - 1)])
+        if not ids or limit < 1:
+            return []
+        items, frames = self._run([plain(key, "HMGET", beside(key, name), *ids) for name in ("items", "frames")])
+        found = []
+        for id_, item, frame in zip(ids, items, frames, strict=True):
+            if item is not None:  # else it was swept in this moment
+                fields = unpack(item)
+                found.append((id_.decode(), frame or b"", fields[9].decode(errors="replace"), fields[10]))
+        return found
+
+    def replay_failed(self, queue: str, ids: Collection[str], now: int) -> int:
+        self._check()
+        (answer,) = self._run([self._item(REPLAY_FAILED, queue, pack((now, *ids)))], writes=True)
+        replayed: int = unpack(answer)
+        return replayed
+
+    # ------------------------------------------------------------ where
+
+    def _item(self, script: Script, queue: str, *arguments: Any) -> Call:
+        return run_script(script, [self.names.queue(queue)], self._handle, uuid4().bytes, *arguments)
+
+    def _all_queues(self) -> frozenset[str]:
+        (names,) = self._run([plain(self.names.queues, "SMEMBERS", self.names.queues)])
+        return frozenset(name.decode() for name in names)
+
+    def _depth(self, queue: str) -> list[int]:
+        key = self.names.queue(queue)
+        (counts,) = self._run([plain(key, "HMGET", key, "waiting", "delayed")])
+        return [int(count or 0) for count in counts]
+
+    def _queues_of(self, ids: Sequence[str]) -> dict[str, str]:
+        known = {id_: self._queue_of[id_] for id_ in ids if id_ in self._queue_of}
+        left = [id_ for id_ in dict.fromkeys(ids) if id_ not in known]
+        if left:
+            queues = sorted(self._all_queues())
+            keys = [self.names.queue(queue) for queue in queues]
+            answers = self._run([plain(key, "HMGET", beside(key, "items"), *left) for key in keys])
+            for queue, items in zip(queues, answers, strict=True):
+                known.update((id_, queue) for id_, item in zip(left, items, strict=True) if item is not None)
+        return known
+
+    def _forget_some(self) -> None:
+        while len(self._queue_of) > REMEMBERED:
+            del self._queue_of[next(iter(self._queue_of))]
+
+
+def _packed(entry: Entry) -> tuple[Any, ...]:
+    return (entry.id, entry.frame, entry.priority, entry.available_at, entry.expires_at)
+
+
+def beside(key: str, name: str) -> str:
+    """Another key of the queue that ``key`` stands for."""
+    return key.removesuffix("meta") + name

@@ -1,0 +1,6 @@
+-- Put in front of the scripts of leases by scripts.py: the time of this server, ms since the epoch.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end

@@ -1,0 +1,144 @@
+"""The Redis store's ``Workers`` port: beside the entries of a queue, in one step with their claims."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from actors.workers import (
+    ANSWER_KEPT,
+    ANSWERS,
+    EXECUTION_KEPT,
+    Answered,
+    Execution,
+    Finish,
+    Presence,
+    Undertake,
+    Workers,
+)
+from router.stores.redis import scripts
+from router.stores.redis.link import plain
+from router.stores.redis.packing import pack, unpack
+from router.stores.redis.queues import RedisQueues, beside
+
+EXECUTIONS = 100_000
+"""Executions remembered in each queue at most; about 500 bytes each, without their outcomes."""
+
+
+class RedisWorkers(RedisQueues, Workers):
+    """Executions, outcomes for their askers, and who lives."""
+
+    def begin(self, undertakings: Sequence[Undertake], now: int) -> list[Execution | bool]:
+        self._check()
+        groups: dict[str, list[int]] = {}
+        for number, it in enumerate(undertakings):
+            groups.setdefault(it.queue, []).append(number)
+        calls = [
+            self._item(scripts.BEGIN, queue, pack((now, *(_begun(undertakings[number]) for number in numbers))))
+            for queue, numbers in groups.items()
+        ]
+        results: list[Execution | bool] = [False] * len(undertakings)
+        for numbers, answer in zip(groups.values(), self._run(calls, writes=True), strict=True):
+            for number, known in zip(numbers, unpack(answer), strict=True):
+                results[number] = known if isinstance(known, bool) else _execution(undertakings[number].id, known)
+        return results
+
+    def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:
+        self._check()
+        groups: dict[str, list[int]] = {}
+        for number, it in enumerate(finishes):
+            groups.setdefault(it.queue, []).append(number)
+        calls = [
+            self._item(
+                scripts.FINISH, queue, pack((now, keep, ANSWERS, *(_ended(finishes[number]) for number in numbers)))
+            )
+            for queue, numbers in groups.items()
+        ]
+        return self._spread(groups.values(), calls, len(finishes))
+
+    def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
+        self._check()
+        if not ids:
+            return []
+        key = self.names.queue(queue)
+        (found,) = self._run([plain(key, "HMGET", beside(key, "executions"), *ids)])
+        return [
+            None if known is None else _execution(id_, unpack(known)) for id_, known in zip(ids, found, strict=True)
+        ]
+
+    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
+        self._check()
+        names = list(queues)
+        answers = self._run([self._item(scripts.ANSWERS, queue, asker, limit) for queue in names])
+        found: list[Answered] = []
+        for queue, answer in zip(names, answers, strict=True):
+            for at in range(0, len(answer), 2):
+                id_, outcome, came_at = unpack(answer[at + 1])
+                found.append(Answered(queue, answer[at].decode(), id_.decode(), outcome, came_at))
+        return found[:limit]
+
+    def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
+        self._check()
+        groups: dict[str, list[str]] = {}
+        for queue, entry in answers:
+            groups.setdefault(queue, []).append(entry)
+        calls = [self._item(scripts.HEARD, queue, asker, *entries) for queue, entries in groups.items()]
+        self._run(calls, writes=True)
+
+    # ------------------------------------------------------------ who lives
+
+    def report(self, presence: Presence, now: int, ttl: int) -> None:
+        self._check()
+        said = pack(presence._replace(seen=now, until=now + ttl))
+        self._run([plain(self.names.workers, "HSET", self.names.workers, presence.worker, said)], writes=True)
+
+    def retire(self, worker: str) -> None:
+        self._check()
+        self._run([plain(self.names.workers, "HDEL", self.names.workers, worker)], writes=True)
+
+    def workers(self, now: int) -> list[Presence]:
+        self._check()
+        alive = [each for each in self._presences() if each.until > now]
+        return sorted(alive, key=lambda each: (each.name, each.worker))
+
+    def _presences(self) -> list[Presence]:
+        (said,) = self._run([plain(self.names.workers, "HVALS", self.names.workers)])
+        return [_presence(each) for each in said]
+
+    # ------------------------------------------------------------ forgetting
+
+    def sweep(self, now: int, limit: int) -> int:
+        swept = super().sweep(now, limit)
+        gone = [each.worker for each in self._presences() if each.until <= now]
+        if gone:
+            self._run([plain(self.names.workers, "HDEL", self.names.workers, *gone)], writes=True)
+        keep = self.retention
+        edges = (keep.dead_rows, keep.dead_edge(now), EXECUTIONS, now - EXECUTION_KEPT, now - ANSWER_KEPT)
+        for queue in sorted(self._all_queues()):
+            if swept >= limit:
+                break
+            (answer,) = self._run([self._item(scripts.SWEEP_QUEUE, queue, limit - swept, *edges)], writes=True)
+            swept += unpack(answer)
+        return swept
+
+
+def _begun(it: Undertake) -> tuple[Any, ...]:
+    return (it.entry, it.token, it.id, it.attempt, it.worker, *it.over)
+
+
+def _ended(it: Finish) -> tuple[Any, ...]:
+    return (it.entry, it.token, it.id, it.outcome, it.asker, int(it.remember), int(it.done))
+
+
+def _execution(id_: str, known: list[Any]) -> Execution:
+    entry, token, attempt, worker, begun_at, ended_at, outcome = known
+    return Execution(id_, entry.decode(), token, attempt, worker.decode(), begun_at, ended_at, outcome)
+
+
+def _presence(said: bytes) -> Presence:
+    worker, name, queues, types, idempotent, *counts = unpack(said)
+    return Presence(worker.decode(), name.decode(), _texts(queues), _texts(types), _texts(idempotent), *counts)
+
+
+def _texts(some: list[bytes]) -> tuple[str, ...]:
+    return tuple(each.decode() for each in some)

@@ -1,0 +1,48 @@
+"""One server for all tests of a session, and a prefix of its own for each of them."""
+
+from __future__ import annotations
+
+import atexit
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from router.stores.redis.options import RedisOptions
+from router.stores.redis.store import REDIS_RETENTION, RedisStore
+from router.stores.retention import Retention
+from tests.servers.redis import RedisServer
+
+FOR_LONG = 10**9  # ms; nothing here waits for a lease to lapse
+
+_numbers = count(1)
+_servers: dict[str, RedisServer] = {}
+
+
+def server() -> RedisServer:
+    """The one of this session."""
+    if "one" not in _servers:
+        _servers["one"] = RedisServer().start()
+        atexit.register(_servers["one"].close)
+    return _servers["one"]
+
+
+def options(**values: Any) -> RedisOptions:
+    """With a prefix nobody had before."""
+    return replace(RedisOptions(prefix=f"test{next(_numbers)}", partitions=1), **values)
+
+
+class OwnedStore(RedisStore):
+    """A handle that owns every partition while it is open, for whatever asks of a store no more than ``Backend``."""
+
+    def open(self, now: int) -> None:
+        super().open(now)
+        keeper = self.leases()
+        keeper.open()
+        for lease in keeper.acquire(self.router, range(self.partitions), FOR_LONG):
+            self.hold(lease.partition, lease.token)
+        keeper.close()
+
+
+def owned_store(retention: Retention = REDIS_RETENTION, **values: Any) -> OwnedStore:
+    """New and empty, on the server of this session."""
+    return OwnedStore(server().url, options(**values), retention)
