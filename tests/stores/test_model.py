@@ -111,7 +111,7 @@ class Twins(RuleBasedStateMachine):
         self.ours.open(self.now)
 
     def teardown(self):
-        if hasattr(self, "sqlite"):
+        if hasattr(self, "ours"):
             self.ours.close()
             self.directory.cleanup()
             sqlite_log.SLACK = self.slack
@@ -267,7 +267,7 @@ class RedisTwins(Twins):
         self.ours.open(self.now)
 
     def teardown(self):
-        if hasattr(self, "sqlite"):
+        if hasattr(self, "ours"):
             self.ours.close()
 
     def fail(self, batch):

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
 -- ARGV[3]  msgpack [now, how many done entries to keep, how many outcomes for one asker,
---            [entry, token, id, outcome, asker, remember, done], ...]
+--            [entry, token, id, outcome, asker, remember (-1: nobody knows yet how it ended), done], ...]
 -- returns  msgpack of a boolean for each: false: the claim was lost
 --
 -- Idempotent by entry and token; by the receipt where the entry left no trace. The rule is that of actors/workers.py,
@@ -21,7 +21,7 @@ for at = 4, #order do
     if order[at][6] == 1 then
       known[6], known[7] = now, outcome
       put_execution(id, known, now)
-    else
+    elseif order[at][6] == 0 then
       drop_execution(id)
     end
   end

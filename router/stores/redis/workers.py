@@ -127,7 +127,8 @@ def _begun(it: Undertake) -> tuple[Any, ...]:
 
 
 def _ended(it: Finish) -> tuple[Any, ...]:
-    return (it.entry, it.token, it.id, it.outcome, it.asker, int(it.remember), int(it.done))
+    remember = -1 if it.remember is None else int(it.remember)
+    return (it.entry, it.token, it.id, it.outcome, it.asker, remember, int(it.done))
 
 
 def _execution(id_: str, known: list[Any]) -> Execution:
