@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.envelope import Envelope
 from actors.policy.balancing import Balance
@@ -19,6 +19,9 @@ from router.protocols.handlers import Handlers
 from router.protocols.queue import QueueProtocol
 from router.protocols.websocket.protocol import WebSocketProtocol
 from router.settings import Settings
+
+if TYPE_CHECKING:
+    from router.protocols.rest.target import Target
 
 
 class Protocols:
@@ -41,7 +44,7 @@ class Protocols:
             handlers, clock, workers=settings.workers, timeout_ms=settings.direct_execution_timeout, decode=decode
         )
         self.direct = DirectProtocol(handlers, clock=clock, executor=self.executor)
-        self.rest = _rest(settings, clock, breakers)
+        self.rest = _rest(settings, clock, breakers, decode)
         self.queue = QueueProtocol(
             named_queues, desk, self.executor, clock=clock, concurrency=settings.queue_concurrency
         )
@@ -62,14 +65,16 @@ class Protocols:
         return found if self.rest is None else [*found, self.rest]
 
 
-def _rest(settings: Settings, clock: Clock, breakers: Breakers) -> ExecutionProtocol | None:
+def _rest(
+    settings: Settings, clock: Clock, breakers: Breakers, decode: Callable[[Envelope], Any]
+) -> ExecutionProtocol | None:
     """Only where there is somebody to send to: it takes a thread, and aiohttp."""
-    if not settings.upstreams:
+    if not settings.upstreams and not settings.discord_token.get_secret_value():
         return None
     from router.protocols.rest.protocol import RestProtocol
     from router.protocols.rest.upstream import Upstream
 
-    targets = [
+    targets: list[Target] = [
         Upstream(
             name,
             its.url,
@@ -83,6 +88,31 @@ def _rest(settings: Settings, clock: Clock, breakers: Breakers) -> ExecutionProt
         )
         for name, its in settings.upstreams.items()
     ]
+    if settings.discord_token.get_secret_value():
+        targets.append(_discord(settings, clock, decode))
     return RestProtocol(
         targets, clock=clock, breakers=breakers.get, wait_ms=settings.rest_timeout, balance=settings.rest_balance
+    )
+
+
+def _discord(settings: Settings, clock: Clock, decode: Callable[[Envelope], Any]) -> Target:
+    from router.protocols.discord.backend import HttpBackend
+    from router.protocols.discord.limits import Ledger
+    from router.protocols.discord.target import DiscordTarget
+
+    ledger = Ledger(per_second=settings.discord_per_second, budget=settings.discord_refusals)
+    backend = HttpBackend(
+        settings.discord_token,
+        clock=clock,
+        base=settings.discord_url,
+        user_agent=settings.discord_user_agent,
+        ledger=ledger,
+    )
+    return DiscordTarget(
+        backend,
+        ledger,
+        clock=clock,
+        decode=decode,
+        types=settings.discord_types,
+        tagged=settings.discord_reason_tag,
     )

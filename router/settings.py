@@ -278,7 +278,9 @@ class Settings(LimitSettings, RestSettings, SocketSettings, StreamSettings, Base
 
     def public(self) -> dict[str, Any]:
         """All settings, fit to be shown: without secrets."""
-        shown = self.model_dump(mode="json", exclude={"tokens", "redis_password", "redis_url", "store", "rest_secret"})
+        shown = self.model_dump(
+            mode="json", exclude={"tokens", "redis_password", "redis_url", "store", "rest_secret", "discord_token"}
+        )
         shown["store"] = without_password(self.store)
         shown["redis_url"] = without_password(self.redis_url)
         shown["tokens"] = [str(token) for token in self.tokens]

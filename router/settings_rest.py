@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 
 from actors.policy.balancing import Balance
 from router.settings_tables import Count, Table
@@ -43,6 +43,11 @@ def _names(value: Mapping[str, UpstreamSettings]) -> Mapping[str, UpstreamSettin
     return value
 
 
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Url = Annotated[str, Field(max_length=2_048), AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
@@ -59,8 +64,25 @@ class UpstreamSettings(Table):
     records: bool = Field(False, description="it executes an id once and answers GET url/ID: what became of it")
 
 
+def _token(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip().removeprefix("Bot ")
+    return _secret(SecretStr(text))
+
+
 class RestSettings(BaseModel):
     """What belongs to ``rest``; a part of ``Settings``."""
+
+    discord_token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+        SecretStr(""), description="a bot's token: commands are executed at Discord's REST interface"
+    )
+    discord_url: Url = Field("https://discord.com/api/v10", description="that interface, or a proxy before it")
+    discord_user_agent: str = Field(
+        "", pattern=r"^[\x20-\x7e]{0,256}$", description="how it introduces itself there; empty: as guild-router"
+    )
+    discord_types: Names = Field((), description="the message types executed there; none: all that can be")
+    discord_per_second: int = Field(50, ge=1, le=10_000, description="requests to Discord in a second")
+    discord_refusals: Count = Field(3_000, description="requests refused in ten minutes before all of them wait")
+    discord_reason_tag: bool = Field(False, description="end audit reasons with a mark of the command")
 
     rest_balance: Balance = Field(Balance.ROUND_ROBIN, description="round_robin, least_connections or weighted")
     rest_secret: Secret = Field(SecretStr(""), description="bearer token for the upstreams that have none of their own")

@@ -30,6 +30,7 @@ FOREIGN = frozenset(
         "WEBSOCKET_TIMEOUT",
         "REST_TIMEOUT",
         "DIRECT_EXECUTION_TIMEOUT",
+        "DISCORD_TOKEN",
         "DEBUG",
     )
 )

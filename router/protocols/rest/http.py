@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from yarl import URL
 
 from router.protocols.results import text_of
 
@@ -70,7 +71,7 @@ class Http:
     async def send(
         self,
         method: str,
-        url: str,
+        url: str | URL,
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,

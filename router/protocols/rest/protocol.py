@@ -115,7 +115,7 @@ class RestProtocol:
                 return results.deferred("too_late", "its time was over before it was sent", FULL)
             target = self._next(left)
             if target is None:
-                return results.deferred("busy", "every endpoint has its hands full", FULL)
+                return results.deferred("busy", "every endpoint for it has its hands full", FULL)
             left.remove(target)
             breaker = self._breakers(f"rest:{target.name}")
             permit = breaker.permit(now)
@@ -130,10 +130,15 @@ class RestProtocol:
         return outcome
 
     def _next(self, left: Sequence[Target]) -> Target | None:
-        chosen = self._balancer.pick(
-            [Candidate(one.name, self._running[one.name], one.capacity, one.weight) for one in left]
-        )
-        return None if chosen is None else self._targets[chosen.name]
+        for rank in sorted({one.rank for one in left}):
+            candidates = [
+                Candidate(one.name, self._running[one.name], one.capacity, one.weight)
+                for one in left
+                if one.rank == rank
+            ]
+            if (chosen := self._balancer.pick(candidates)) is not None:
+                return self._targets[chosen.name]
+        return None
 
     async def _send(self, call: Call, target: Target, breaker: Breaker, permit: Permit) -> Outcome:
         began = self._clock.now()

@@ -13,6 +13,7 @@ class Target(Protocol):
     """One executor on the network. Its coroutines run on the loop of the network, and are used there only."""
 
     name: str  #: of its breaker too: ``rest:NAME``
+    rank: int  #: those of rank 0 are tried first; the next rank only when none of them can be reached or has room
     weight: float
     capacity: int  #: requests at once
 

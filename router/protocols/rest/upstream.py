@@ -28,6 +28,8 @@ class Upstream:
     keeps a record by envelope id, so the same command sent twice is executed once, and answers for it at ``URL/ID``.
     """
 
+    rank = 0
+
     def __init__(
         self,
         name: str,
