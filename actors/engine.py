@@ -103,6 +103,7 @@ class Engine(Orders):
             Sequences(gap_timeout=self.options.sequence_gap),
             self.breakers,
             Load(self.options.lag_limit),
+            self.breakers.services,
             Backlog(self.options),
         )
         sharing = shared(store)

@@ -59,8 +59,8 @@ class Tables:
     sequences: Sequences[Submission]
     breakers: Breakers
     load: Load
+    services: Services
     backlog: Backlog
-    services: Services = field(default_factory=Services)
     flights: Flights = field(default_factory=Flights)
     blame: Blame = field(default_factory=Blame)
     waiters: Waiters = field(default_factory=Waiters)

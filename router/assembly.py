@@ -12,7 +12,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
-from router.probes import QueueProbe
+from router.probes import QueueProbe, WebSocketProbe
 from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
 from router.protocols.handlers import Handlers
@@ -57,7 +57,7 @@ class Protocols:
 
     def probes(self) -> list[Probe]:
         """Looks at what lies behind them, besides the store, which is always looked at."""
-        return [QueueProbe(self._named_queues)]
+        return [QueueProbe(self._named_queues), WebSocketProbe(self.websocket.bots)]
 
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides."""

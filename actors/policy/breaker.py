@@ -27,7 +27,17 @@ from typing import NamedTuple, TypeAlias
 
 from actors.policy.breaker_states import BreakerSettings, Broken, Closed, Condition, Forced, Open, Permit, State
 
-__all__ = ["Breaker", "BreakerSettings", "Condition", "Listener", "Open", "Permit", "Snapshot", "Transition"]
+__all__ = [
+    "Breaker",
+    "BreakerSettings",
+    "Condition",
+    "Listener",
+    "Observer",
+    "Open",
+    "Permit",
+    "Snapshot",
+    "Transition",
+]
 
 logger = logging.getLogger("guild_router.breaker")
 
@@ -62,14 +72,25 @@ class Snapshot(NamedTuple):
 
 Listener: TypeAlias = Callable[[Transition], None]
 
+Observer: TypeAlias = Callable[[str, int, int, bool], None]
+"""Called for each call that came to an end, however late, with name, now, ms and whether it went well; quick."""
+
 
 class Breaker:
     """One target's breaker. ``listener`` hears of each transition once, in order, outside the lock."""
 
-    def __init__(self, name: str, settings: BreakerSettings | None = None, *, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: BreakerSettings | None = None,
+        *,
+        listener: Listener | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.name = name
         self.settings = settings or BreakerSettings()
         self._listener = listener
+        self._observer = observer
         self._lock = Lock()
         self._state: State = Closed(self.settings)
         self._generation = 0
@@ -103,6 +124,8 @@ class Breaker:
         if slow and ms >= slow:
             self.fail(permit, now)
             return
+        if self._observer is not None and not permit.spent:
+            self._observer(self.name, now, ms, True)
         with self._lock:
             if self._current(permit):
                 self._succeeded += 1
@@ -111,6 +134,8 @@ class Breaker:
 
     def fail(self, permit: Permit, now: int) -> None:
         """The call failed, or is overdue."""
+        if self._observer is not None and not permit.spent:
+            self._observer(self.name, now, 0, False)
         with self._lock:
             if self._current(permit):
                 self._failed += 1

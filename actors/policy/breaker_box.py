@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
-from actors.policy.breaker import Breaker, BreakerSettings, Condition, Listener, Snapshot
+from actors.policy.breaker import Breaker, BreakerSettings, Condition, Listener, Observer, Snapshot
 
 MAX_NAMES = 1_000
 OTHERS = "*"
@@ -26,15 +26,17 @@ class BreakerBox:
         *,
         max_names: int = MAX_NAMES,
         listener: Listener | None = None,
+        observer: Observer | None = None,
     ) -> None:
         if max_names < 1:
             raise ValueError(f"max_names is {max_names}, at least 1")
         self._settings = settings or BreakerSettings()
         self._max_names = max_names
         self._listener = listener
+        self._observer = observer
         self._lock = Lock()
         self._breakers: OrderedDict[str, Breaker] = OrderedDict()
-        self._others = Breaker(OTHERS, self._settings, listener=listener)
+        self._others = Breaker(OTHERS, self._settings, listener=listener, observer=observer)
 
     def get(self, name: str) -> Breaker:
         """The breaker of this target."""
@@ -45,7 +47,8 @@ class BreakerBox:
                 return breaker
             if name == OTHERS or (len(self._breakers) >= self._max_names and not self._make_room()):
                 return self._others
-            breaker = self._breakers[name] = Breaker(name, self._settings, listener=self._listener)
+            breaker = Breaker(name, self._settings, listener=self._listener, observer=self._observer)
+            self._breakers[name] = breaker
             return breaker
 
     def find(self, name: str) -> Breaker | None:

@@ -15,6 +15,7 @@ from actors.envelope import Envelope
 from actors.policy.breaker import Breaker, BreakerSettings, Condition, Snapshot, Transition
 from actors.policy.breaker_box import MAX_NAMES, OTHERS, BreakerBox
 from actors.ports import ExecutionProtocol
+from actors.tables.services import Services
 
 UNTOLD = 10_000
 """Transitions that wait for a monitor that is not there; the oldest are forgotten."""
@@ -33,7 +34,10 @@ class Breakers:
     def __init__(self, settings: BreakerSettings | None = None, *, max_names: int = MAX_NAMES) -> None:
         self._settings = settings or BreakerSettings()
         self._own: dict[str, Breaker] = {}
-        self._box = BreakerBox(self._settings, max_names=max_names, listener=self._changed)
+        self.services = Services()  #: what their calls came to
+        self._box = BreakerBox(
+            self._settings, max_names=max_names, listener=self._changed, observer=self.services.called
+        )
         self._targets: dict[str, Callable[[Envelope], str]] = {}
         self._lock = Lock()
         self._news: deque[Transition] = deque(maxlen=UNTOLD)
@@ -46,7 +50,9 @@ class Breakers:
         """A breaker for each of these, which is never forgotten."""
         for protocol in protocols:
             if protocol.name not in self._own:
-                self._own[protocol.name] = Breaker(protocol.name, self._settings, listener=self._changed)
+                self._own[protocol.name] = Breaker(
+                    protocol.name, self._settings, listener=self._changed, observer=self.services.called
+                )
             target = getattr(protocol, "target", None)  # most protocols have one target and no such method
             if target is not None:
                 self._targets[protocol.name] = target

@@ -145,7 +145,8 @@ class Gate:
     def waiting(self) -> dict[str, int]:
         """How many guilds wait, by what they wait for (``breaker:direct``, ``queue:bot:music`` ...)."""
         with self._lock:
-            return {name: len(guilds) for name, guilds in self._waiting.items()}
+            found = {name: len(guilds) for name, guilds in self._waiting.items()}
+            return found | {f"breaker:{name}": len(guilds) for name, guilds in self._resting.items() if guilds}
 
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: whoever waits for one, or for a breaker, tries again."""

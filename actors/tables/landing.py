@@ -63,15 +63,13 @@ class Landing:
             match outcome.verdict:
                 case Verdict.APPLIED:
                     breaker.succeed(permit, at, ms)
-                    self._services.called(breaker.name, at, ms, well=True)
                 case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
                     breaker.fail(permit, at)
-                    self._services.called(breaker.name, at, ms, well=False)
                 case _:
                     # An executor that ran and failed, refused or deferred is not the protocol's fault.
                     breaker.release(permit, at)
                     if outcome.executed:
-                        self._services.called(breaker.name, at, ms, well=True)
+                        self._services.called(breaker.name, at, ms, True)
             self.land(flight, outcome, at)
 
         return done
@@ -80,5 +78,4 @@ class Landing:
         """Lands in the stead of a protocol that will not say; at its breaker that is a failure."""
         if flight.permit is not None:
             breaker.fail(flight.permit, now)
-            self._services.called(breaker.name, now, now - flight.started, well=False)
         self.land(flight, outcome, now)

@@ -55,7 +55,7 @@ class Services:
         """Attempts that any of them did not carry, since the start."""
         return sum(service.failures for service in list(self._services.values()))
 
-    def called(self, name: str, now: int, ms: float, *, well: bool) -> None:
+    def called(self, name: str, now: int, ms: float, well: bool) -> None:
         """An attempt over it has ended; not well: it did not carry it."""
         service = self._services.get(name) or self._made(name)
         with service.lock:

@@ -24,9 +24,23 @@ from actors.options import Options
 from actors.outcome import Answer, Fault, Outcome, Verdict
 from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
-from actors.ports import Accept, Accepted, AuditFilter, AuditLine, DeadFilter, DeadLetter, Done, Stored, Ticket, Write
+from actors.ports import (
+    Accept,
+    Accepted,
+    AuditFilter,
+    AuditLine,
+    DeadFilter,
+    DeadLetter,
+    Done,
+    LoadMeter,
+    Probe,
+    Stored,
+    Ticket,
+    Write,
+)
 from actors.runtime.context import context
 from actors.runtime.testing import ManualClock, Stepper
+from actors.tables.breakers import Breakers
 from router.stores.memory import MemoryStore
 from router.stores.sqlite import SqliteStore
 
@@ -231,7 +245,9 @@ class World:
         dedupes: Iterable[str] = (),
         facts: dict[str, Facts] | None = None,
         options: Options | None = None,
-        breakers: BreakerSettings | None = None,
+        breakers: Breakers | BreakerSettings | None = None,
+        probes: Iterable[Probe] = (),
+        meters: Iterable[LoadMeter] = (),
         clock: Any = None,
         seed: int | None = None,
         stepper: Stepper | None = None,
@@ -258,6 +274,8 @@ class World:
             stepper=self.stepper,
             random=random.Random(7),
             breakers=breakers,
+            probes=list(probes),
+            meters=list(meters),
         )
         if start:
             self.engine.start()

@@ -99,6 +99,13 @@ def test_health_of_protocols_and_services_tells_what_is_set_up(served: Served) -
     assert {breaker["name"] for breaker in services["breakers"]} >= {"direct", "queue"}
 
 
+def test_a_websocket_without_bots_is_not_set_up_and_no_illness(served: Served) -> None:
+    websocket = served.client.get("/api/health/protocols").json()["protocols"]["websocket"]
+    assert (websocket["configured"], websocket["healthy"]) == (False, False)
+    assert websocket["error"] == "no bot is connected"
+    assert served.client.get("/api/health").json()["overall"] is True
+
+
 def test_calls_and_latency_are_of_real_attempts(served: Served) -> None:
     before = served.client.get("/api/health/protocols").json()["protocols"]["direct"]["calls"]
     served.send("UNBAN_USER", ban("175928847299117105"), params_={"wait": 5_000})

@@ -150,6 +150,12 @@ class WebSocketProtocol:
         if known is not None:
             tell(done, known.verdict is Verdict.APPLIED)
 
+    def bots(self) -> tuple[int, int]:
+        """How many are connected, and how many of them take nothing now."""
+        with self._lock:
+            now = self._clock.now()
+            return len(self._bots), sum(bot.stalled(now) for bot in self._bots.all())
+
     # ------------------------------------------------------------ told by connections
 
     def join(self, bot: Bot, offer: Offer) -> None:
