@@ -55,6 +55,7 @@ from router.response import Response
 from router.settings import Settings
 from router.status import PATIENCE, StatusView, explanation_of, find
 from router.stores.retention import Retention
+from router.stores.timing import take_time_of
 from router.stores.url import open_store
 from router.tree import shown
 
@@ -162,6 +163,7 @@ class Router:
                 self.clock = SystemClock()
             self.configure(self.settings)
         self._spent = True
+        take_time_of(self.store, self.clock)
         try:
             self.engine.start()
         except BaseException:

@@ -15,6 +15,10 @@ UNITS_MS: Mapping[str, int] = {"second": 1_000, "minute": 60_000, "hour": 3_600_
 _RATE = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{0,6})\s*(s|m|h|d|second|minute|hour|day)s?\s*", re.ASCII)
 _SECRET = re.compile(r"[\x21-\x7e]{1,512}")
 _GUILD = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SENTINEL = re.compile(
+    r"(?P<scheme>rediss?\+sentinel)://(?P<login>[^@/?\s]*@)?(?P<rest>[^@/?\s]+/[^@/?\s]+(/\d{1,4})?/?(\?\S*)?)",
+    re.ASCII,
+)
 REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
 STORE_SCHEMES = ("memory", "sqlite", *REDIS_SCHEMES)
 
@@ -129,10 +133,13 @@ def redis_store_url(urls: str, password: str = "") -> str:
     ``password`` is used where the URL names none. A cluster takes its credentials from the first node and has only
     database 0.
     """
+    scheme = urls.strip().partition("://")[0]
+    if scheme.endswith("+sentinel"):
+        return _sentinel_url(urls.strip(), password)
     parts = [part for part in urls.split(",") if part.strip()]
     if not parts:
         raise ValueError("must name at least one Redis server")
-    scheme = parts[0].strip().partition("://")[0] if "://" in parts[0] else "redis"
+    scheme = scheme if "://" in parts[0] else "redis"
     nodes = [parse_redis_node(part if "://" in part else f"{scheme}://{part.strip()}") for part in parts]
     first = nodes[0]
     login = _login(first.username, first.password or password)
@@ -146,7 +153,19 @@ def redis_store_url(urls: str, password: str = "") -> str:
         raise ValueError("must use one scheme for all nodes of a cluster")
     scheme = first.scheme if "+" in first.scheme else f"{first.scheme}+cluster"
     hosts = ",".join(f"[{node.host}]:{node.port}" if ":" in node.host else f"{node.host}:{node.port}" for node in nodes)
-    return f"{scheme}://{login}{hosts}"
+    query = urlsplit(parts[-1].strip()).query
+    return f"{scheme}://{login}{hosts}" + (f"?{query}" if query else "")
+
+
+def _sentinel_url(url: str, password: str) -> str:
+    match = _SENTINEL.fullmatch(url)
+    if match is None:
+        raise ValueError(
+            "must name sentinels and their master, as in redis+sentinel://host:26379,host:26379/mymaster/0"
+        )
+    username, _, own = (match["login"] or "").removesuffix("@").partition(":")
+    login = _login(username, own or password)
+    return f"{match['scheme']}://{login}{match['rest']}"
 
 
 def redis_url_of(host: str, port: int, db: int, password: str = "") -> str:
@@ -163,6 +182,7 @@ def _login(username: str, password: str) -> str:
 
 def without_password(url: str) -> str:
     """A store URL fit to be shown."""
+    url = re.sub(r"(?<=[?&]sentinel_password=)[^&]*", "***", url)
     return re.sub(r"(?<=//)([^/@?]*?):[^/]*@", r"\1:***@", url, count=1)
 
 

@@ -44,6 +44,7 @@ from router.protocols.hands import Hands
 from router.protocols.roll import Roll
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.settings import Settings
+from router.stores.timing import take_time_of
 from router.stores.url import open_store
 
 logger = logging.getLogger("guild_router.worker")
@@ -273,6 +274,7 @@ class _Crew:
 
     def start(self) -> None:
         store = self._worker.open_backend()
+        take_time_of(store, self._clock)
         children = [
             ChildSpec("keeper", lambda: Keeper(store), shutdown="infinity"),
             ChildSpec("queues", lambda: NamedQueues(lambda: self._runtime.ref("keeper"), self._desk)),

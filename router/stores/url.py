@@ -5,20 +5,26 @@
 ``sqlite:///router.db``                    a file, relative to the current directory
 ``sqlite:////var/lib/router.db``           a file, absolute
 ``sqlite:///router.db?synchronous=normal`` what was accepted last may be lost at a power cut, not at a crash
+``redis://localhost:6379/0``               a Redis that many routers share; also ``rediss://``,
+                                           ``redis+sentinel://`` and ``redis+cluster://``: see
+                                           ``router.stores.redis.address`` and ``.options``
 ========================================== ==========================================================================
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from router.stores.memory import MEMORY_RETENTION, MemoryStore
 from router.stores.retention import Retention
 from router.stores.sqlite import DURABILITY, SqliteStore
 
-StoreBackend: TypeAlias = MemoryStore | SqliteStore
+if TYPE_CHECKING:
+    from router.stores.redis.store import RedisStore
+
+StoreBackend: TypeAlias = "MemoryStore | SqliteStore | RedisStore"
 """An object with the ports ``Store`` and ``Queues``."""
 
 
@@ -27,6 +33,9 @@ def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
 
     In memory no more audit rows are kept than ``MEMORY_RETENTION`` says, whatever ``retention`` wants.
     """
+    scheme = url.partition("://")[0]
+    if "://" in url and scheme.partition("+")[0] in ("redis", "rediss"):
+        return _redis(url, retention)
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)
     if parts.scheme == "memory":
@@ -38,9 +47,18 @@ def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
         return MemoryStore(replace(retention, audit_rows=rows))
     if parts.scheme == "sqlite":
         return _sqlite(parts.netloc, unquote(parts.path), options, retention)
-    if parts.scheme.startswith("redis"):
-        raise ValueError(f"store URL: {parts.scheme}:// is not in this version; use memory:// or sqlite:///FILE")
-    raise ValueError(f"store URL: unknown scheme {parts.scheme[:20]!r}; use memory:// or sqlite:///FILE")
+    raise ValueError(f"store URL: unknown scheme {parts.scheme[:20]!r}; use memory://, sqlite:///FILE or redis://HOST")
+
+
+def _redis(url: str, retention: Retention | None) -> RedisStore:
+    # Imported by those who use it: redis-py takes 0.1 s.
+    from router.stores.redis.store import RedisStore
+
+    try:
+        return RedisStore(url, retention=retention)
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.startswith("store URL") else f"store URL: {text}") from None
 
 
 def _sqlite(host: str, path: str, options: list[tuple[str, str]], retention: Retention | None) -> SqliteStore:

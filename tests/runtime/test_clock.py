@@ -133,3 +133,10 @@ def test_between_is_called_at_each_moment_and_at_the_end() -> None:
     clock.call_later(2, lambda: None)
     clock.advance(3, lambda: moments.append(clock.now()))
     assert moments == [1_000, 2_000, 3_000]
+
+
+def test_a_clock_can_be_set_by_somebody_elses() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    clock.set(5_000_000)
+    assert 5_000_000 <= clock.now() <= 5_000_000 + (clock.monotonic() - before) * 1_000 + 1

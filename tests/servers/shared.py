@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from router.stores.redis.options import RedisOptions
-from router.stores.redis.store import REDIS_RETENTION, RedisStore
+from router.stores.redis.store import RedisStore
 from router.stores.retention import Retention
 from tests.servers.redis import RedisServer
 
@@ -43,6 +43,6 @@ class OwnedStore(RedisStore):
         keeper.close()
 
 
-def owned_store(retention: Retention = REDIS_RETENTION, **values: Any) -> OwnedStore:
+def owned_store(retention: Retention | None = None, **values: Any) -> OwnedStore:
     """New and empty, on the server of this session."""
     return OwnedStore(server().url, options(**values), retention)

@@ -37,12 +37,39 @@ def test_durability_is_the_disk_by_default():
 
 
 @pytest.mark.parametrize(
+    ("url", "kind", "nodes", "db", "login"),
+    [
+        ("redis://localhost", "single", (("localhost", 6379),), 0, ("", "")),
+        ("rediss://u:p%40@[::1]:7/2", "single", (("::1", 7),), 2, ("u", "p@")),
+        ("redis+sentinel://:p@a:1,b/main/3", "sentinel", (("a", 1), ("b", 26379)), 3, ("", "p")),
+        ("rediss+cluster://u:p@a:1,b:2,[::2]:3", "cluster", (("a", 1), ("b", 2), ("::2", 3)), 0, ("u", "p")),
+    ],
+)
+def test_redis(url, kind, nodes, db, login):
+    store = open_store(f"{url}?prefix=bots:1&partitions=3&wait_replicas=1&strict=true")
+    address = store.address
+    assert (address.kind, address.nodes, address.db, (address.username, address.password)) == (kind, nodes, db, login)
+    assert address.tls == url.startswith("rediss")
+    assert (store.options.prefix, store.partitions, store.options.strict) == ("bots:1", 3, True)
+    assert "p@" not in repr(address)
+    assert address.master == ("main" if kind == "sentinel" else "")
+
+
+@pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("redis://:secret@host/0", "not in this version"),
-        ("rediss://:secret@host/0", "not in this version"),
-        ("redis+sentinel://:secret@host/0", "not in this version"),
-        ("redis+cluster://:secret@host/0", "not in this version"),
+        ("redis://:secret@host/x", "database number"),
+        ("redis://:secret@host:99999/0", "must name a Redis host"),
+        ("redis://:secret@a:1,b:2/0", "several hosts"),
+        ("redis://:secret@host/0?ssl_ca_certs=x", "unknown option 'ssl_ca_certs'"),
+        ("redis://:secret@host/0?partitions=many", "partitions must be a number"),
+        ("redis://:secret@host/0?partitions=0", "partitions must be 1 to 1024"),
+        ("redis://:secret@host/0?strict=perhaps", "strict must be true or false"),
+        ("redis://:secret@host/0?prefix={a}", "prefix must be"),
+        ("redis+sentinel://:secret@host:26379/0?x=1", "unknown option 'x'"),
+        ("redis+sentinel://:secret@host:26379", "master's name"),
+        ("redis+cluster://:secret@host:1,host:2/3", "only database 0"),
+        ("redis+unix://:secret@host", "must begin with"),
         ("sqlite://router.db", "three slashes"),
         ("sqlite:///", "path"),
         ("sqlite:///:memory:", "path"),

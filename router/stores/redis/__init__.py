@@ -2,6 +2,6 @@
 
 from router.stores.redis.address import Address
 from router.stores.redis.options import RedisOptions
-from router.stores.redis.store import REDIS_RETENTION, RedisStore
+from router.stores.redis.store import RedisStore
 
-__all__ = ["REDIS_RETENTION", "Address", "RedisOptions", "RedisStore"]
+__all__ = ["Address", "RedisOptions", "RedisStore"]

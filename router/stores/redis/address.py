@@ -8,7 +8,8 @@
 ====================================================================== ===========================================
 
 Behind a ``?``: ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile`` (paths), ``ssl_check_hostname`` (``true``,
-``false``), and ``sentinel_username``, ``sentinel_password`` where the sentinels have their own.
+``false``), ``sentinel_username``, ``sentinel_password`` where the sentinels have their own, and the fields of
+``RedisOptions``.
 """
 
 from __future__ import annotations
@@ -45,8 +46,11 @@ class Address:
         return f"{self.master} at {nodes}" if self.master else nodes
 
     @classmethod
-    def parse(cls, url: str) -> Address:
-        """From a store URL; ``ValueError`` says what is wrong with it, never its password."""
+    def parse(cls, url: str) -> tuple[Address, dict[str, str]]:
+        """From a store URL, and what of it says how the store is set up.
+
+        ``ValueError`` says what is wrong with it, never its password.
+        """
         scheme, _, rest = url.partition("://")
         transport, _, kind = scheme.partition("+")
         kind = kind or "single"
@@ -61,11 +65,9 @@ class Address:
             raise ValueError("store URL: several hosts are a redis+cluster:// or redis+sentinel://")
         master, db = _path(kind, path.rstrip("/"))
         options = dict(parse_qsl(query, keep_blank_values=True))
-        for name in options:
-            known = (TLS_OPTIONS if transport == "rediss" else ()) + (SENTINEL_OPTIONS if kind == "sentinel" else ())
-            if name not in known:
-                raise ValueError(f"store URL: unknown option {name[:20]!r}")
-        return cls(
+        known = (TLS_OPTIONS if transport == "rediss" else ()) + (SENTINEL_OPTIONS if kind == "sentinel" else ())
+        here = {name: options.pop(name) for name in known if name in options}
+        address = cls(
             kind,
             nodes,
             db,
@@ -73,10 +75,11 @@ class Address:
             unquote(username),
             unquote(password),
             transport == "rediss",
-            tuple((name, options[name]) for name in TLS_OPTIONS if name in options),
-            options.get("sentinel_username", ""),
-            options.get("sentinel_password", ""),
+            tuple((name, here[name]) for name in TLS_OPTIONS if name in here),
+            here.get("sentinel_username", ""),
+            here.get("sentinel_password", ""),
         )
+        return address, options
 
 
 def _node(text: str, port: int) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread, current_thread
 from typing import Any
 
@@ -13,7 +14,7 @@ from redis.exceptions import RedisError
 from actors.errors import StoreUnavailable
 from actors.sharing import Answered, Arrived, Moved, News, Told
 from router.stores.redis.errors import unavailable
-from router.stores.redis.link import Link
+from router.stores.redis.link import Link, plain
 from router.stores.redis.names import Names
 from router.stores.redis.packing import unpack
 
@@ -29,12 +30,14 @@ Heard = Callable[[News], None]
 class RedisEars:
     """``Ears``."""
 
-    def __init__(self, link: Link, names: Names, router: str) -> None:
-        self._link = link
+    def __init__(self, link: Callable[[], Link], names: Names, router: str) -> None:
+        self._make_link = link
+        self._link = link()  # of the thread
         self._names = names
         self._router = router
         self._closed = Event()
         self._thread: Thread | None = None
+        self._hearing = False
 
     def open(self, heard: Heard) -> None:
         self.close()
@@ -46,7 +49,16 @@ class RedisEars:
         self._closed.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not current_thread():
+            if self._hearing:
+                self._wake()
             thread.join()
+
+    def _wake(self) -> None:
+        """It hears that it is closed sooner than it would see it."""
+        link = self._make_link()
+        with suppress(StoreUnavailable):
+            link.ask(plain("", "PUBLISH", self._names.channel + self._router, b""))
+        link.close()
 
     def _listen(self, heard: Heard, closed: Event) -> None:
         failures = 0
@@ -62,6 +74,7 @@ class RedisEars:
                     logger.info("news from other routers are heard again")
                     heard(Moved())  # what was said meanwhile is lost: time to look
                 failures = 0
+                self._hearing = True
                 self._hear(connection, heard, closed)
             except (RedisError, OSError, StoreUnavailable) as error:
                 if not failures:
@@ -71,6 +84,7 @@ class RedisEars:
                 closed.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
             finally:
+                self._hearing = False
                 if connection is not None:
                     connection.disconnect()
 

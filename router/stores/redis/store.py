@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from actors.sharing import SharedStore
@@ -14,26 +15,30 @@ from router.stores.redis.packing import pack
 from router.stores.redis.workers import RedisWorkers
 from router.stores.retention import Retention
 
-REDIS_RETENTION = Retention(audit_rows=100_000)
-"""A settled envelope takes about 1.5 KiB of Redis's memory."""
-
 
 class RedisStore(RedisWorkers, SharedStore):
     """``SharedStore`` on Redis 6.2 or newer: one server, a master behind sentinels, or a cluster.
 
-    ``router`` is this handle's name among routers, made at random unless given; no two may have the same.
+    ``url``: see ``address.py``; ``options`` stand instead of those in it. ``router`` is this handle's name among
+    routers, made at random unless given; no two may have the same.
     """
 
     def __init__(
         self,
-        address: Address | str,
+        url: str,
         options: RedisOptions | None = None,
-        retention: Retention = REDIS_RETENTION,
+        retention: Retention | None = None,
         *,
         router: str = "",
     ) -> None:
-        where = Address.parse(address) if isinstance(address, str) else address
-        super().__init__(where, options or RedisOptions(), retention, router or uuid4().hex)
+        address, texts = Address.parse(url)
+        if options is None:
+            options = RedisOptions.read(texts)
+        elif texts:
+            raise ValueError("options are given: those in the URL would be a second opinion")
+        kept = retention or Retention()
+        kept = replace(kept, audit_rows=min(kept.audit_rows, options.audit_rows))
+        super().__init__(address, options, kept, router or uuid4().hex)
 
     def announce(self, topic: str, detail: bytes) -> None:
         self._check()
@@ -43,5 +48,9 @@ class RedisStore(RedisWorkers, SharedStore):
         return RedisLeases(self.address, self.options, self.names)
 
     def ears(self) -> RedisEars:
-        link = Link(self.address, connect_timeout=self.options.connect_timeout, timeout=self.options.timeout)
+        options = self.options
+
+        def link() -> Link:
+            return Link(self.address, connect_timeout=options.connect_timeout, timeout=options.timeout)
+
         return RedisEars(link, self.names, self.router)
