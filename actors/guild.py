@@ -413,7 +413,7 @@ class GuildActor(Actor):
         safe = facts.idempotent or (protocol is not None and protocol.idempotent(envelope))
         # One that rests is no way to go on: it would only say when to come back.
         route = self._tools.breakers.awake(self._route(place), envelope, self.clock.now())
-        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, place.failures)
+        return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, place.failures, place.doubt)
 
     def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
         flight = self._tools.flights.get(id_)

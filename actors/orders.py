@@ -11,8 +11,9 @@ from actors.alias import look_up
 from actors.asking import Tally, outcome_of, settle
 from actors.codec import pack, peek
 from actors.delayed import cancel_delayed, purge_delayed
+from actors.envelope import Envelope
 from actors.errors import EngineError, Overloaded, OwnerAway, ShuttingDown, StoreUnavailable
-from actors.messages import Arrivals, Cancel, Entered, Forget, Locate, PurgeQueue, StoreCall
+from actors.messages import Arrivals, Cancel, Commit, Entered, Forget, Locate, PurgeQueue, StoreCall
 from actors.news import PAUSED
 from actors.options import Options
 from actors.outcome import Status
@@ -44,6 +45,11 @@ class Orders:
         promise: Promise[T] = Promise()
         self._ask("journal", StoreCall(fn, settle(promise)), promise)
         return promise
+
+    def note(self, kind: str, envelope: Envelope, detail: dict[str, object]) -> None:
+        """A line of the audit trail about an envelope; written with the journal's next commit. Never blocks."""
+        line = Note(self.clock.now(), kind, envelope.id, envelope.guild, envelope.user, pack(detail))
+        self._tell("journal", Commit([line], []))
 
     def find(self, id: str) -> Promise[tuple[Stored | None, int]]:  # noqa: A002 - the word of the port
         """One envelope as the store knows it, and how many of its guild are before it."""

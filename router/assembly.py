@@ -15,6 +15,7 @@ from actors.tables.deliveries import Desk
 from router.probes import QueueProbe, WebSocketProbe
 from router.protocols.direct import DirectProtocol
 from router.protocols.executor import Executor
+from router.protocols.guard import Guard, Guarded
 from router.protocols.handlers import Handlers
 from router.protocols.queue import QueueProtocol
 from router.protocols.websocket.protocol import WebSocketProtocol
@@ -38,15 +39,22 @@ class Protocols:
         decode: Callable[[Envelope], Any],
         named_queues: Callable[[], Ref],
         executors_changed: Callable[[], None],
+        guard: Guard,
     ) -> None:
         self._named_queues = named_queues
+        self._guard = guard
         self.executor = Executor(
             handlers, clock, workers=settings.workers, timeout_ms=settings.direct_execution_timeout, decode=decode
         )
         self.direct = DirectProtocol(handlers, clock=clock, executor=self.executor)
         self.rest = _rest(settings, clock, breakers, decode)
         self.queue = QueueProtocol(
-            named_queues, desk, self.executor, clock=clock, concurrency=settings.queue_concurrency
+            named_queues,
+            desk,
+            self.executor,
+            clock=clock,
+            concurrency=settings.queue_concurrency,
+            check=guard.check,
         )
         self.websocket = WebSocketProtocol(
             clock=clock,
@@ -60,9 +68,11 @@ class Protocols:
         return [QueueProbe(self._named_queues), WebSocketProbe(self.websocket.bots)]
 
     def all(self) -> list[ExecutionProtocol]:
-        """In no order: the plan decides."""
+        """In no order: the plan decides. Each stands behind the guard."""
         found: list[ExecutionProtocol] = [self.direct, self.queue, self.websocket]
-        return found if self.rest is None else [*found, self.rest]
+        if self.rest is not None:
+            found.append(self.rest)
+        return [Guarded(protocol, self._guard) for protocol in found]
 
 
 def _rest(

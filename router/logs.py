@@ -32,6 +32,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "rest:protocol": ("router.protocols.rest",),
     "circuit-breaker:breaker": ("guild_router.breaker",),
     "circuit-breaker:adapter": ("guild_router.adapter",),
+    "queue:permissions": ("router.permissions",),
     "http:door": ("router.http",),
     "http:server": ("uvicorn",),
     "actors:runtime": ("actors.runtime",),

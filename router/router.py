@@ -46,6 +46,8 @@ from router.messages.replies import CommandAnswered
 from router.messages.seal import seal, unseal
 from router.metrics import Metrics
 from router.once import Once, event_id, publish_once
+from router.permissions.decision import Authorizer, Decision, Judge, told_of
+from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.proxy import CommandActor, command_actor
@@ -60,6 +62,7 @@ from router.stores.url import open_store
 from router.tree import shown
 
 T = TypeVar("T")
+A = TypeVar("A", bound="Authorizer | Judge")
 logger = logging.getLogger("guild_router.router")
 
 
@@ -78,6 +81,7 @@ class Router:
         catalog: Catalog = everything,
         clock: Clock | None = None,
         stepper: Stepper | None = None,
+        authorizer: Authorizer | Judge | None = None,
         **overrides: Any,
     ) -> None:
         if settings is not None and overrides:
@@ -96,6 +100,7 @@ class Router:
         self._running = False
         self._spent = False
         self._proxied = 0
+        self._authorizer = authorizer
         self.handlers.on_change(self._executors_changed)
         self.configure(settings or Settings(**overrides))
 
@@ -111,6 +116,14 @@ class Router:
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store, Retention(**settings.store_options()))
         breakers = Breakers(settings.breakers())
+        self.guard = Guard(
+            self.clock,
+            self._decode,
+            self._note_decision,
+            ttl=settings.authorization_ttl_ms,
+            timeout=settings.authorization_timeout_ms,
+        )
+        self.guard.use(self._authorizer)
         self.protocols = Protocols(
             settings,
             self.handlers,
@@ -120,6 +133,7 @@ class Router:
             decode=self._decode,
             named_queues=lambda: self.engine.runtime.ref("queues"),
             executors_changed=self._executors_changed,
+            guard=self.guard,
         )
         self.engine = Engine(
             self.store,
@@ -191,6 +205,7 @@ class Router:
 
     async def __aenter__(self) -> Self:
         self.protocols.executor.use_loop(asyncio.get_running_loop())
+        self.guard.use_loop(asyncio.get_running_loop())
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
@@ -225,6 +240,20 @@ class Router:
     async def unbind(self, owner: object, drain: float = 5.0) -> bool:
         """Use them no more; ``True`` when none of them runs any more within ``drain`` seconds."""
         return await self.handlers.aunbind(owner, drain)
+
+    def authorizer(self, authorizer: A) -> A:
+        """Ask it before each attempt whether the acting user may do this; also a decorator of a function.
+
+        ``authorize(command, envelope)``, sync or async, gives ``Allowed()``, ``Denied(code, message)`` or
+        ``Unknown(retry_after)``; see ``router.permissions``. Without one everything is executed that came through a
+        door. ``router.guard.forget()`` when roles or members changed and the answers of before should not count.
+        """
+        self._authorizer = authorizer
+        self.guard.use(authorizer)
+        return authorizer
+
+    def _note_decision(self, envelope: Envelope, decision: Decision) -> None:
+        self.engine.note("permission", envelope, told_of(decision))
 
     def _executors_changed(self) -> None:
         self.engine.executors_changed()  # not bound before: ``configure`` makes another engine

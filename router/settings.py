@@ -119,6 +119,10 @@ class Settings(LimitSettings, RestSettings, SocketSettings, StreamSettings, Base
     sequence_gap_ms: Ms = Field(5_000, description="a numbered message waits so long for the one before it")
     passivate_after_ms: Ms = Field(120_000, description="a guild without work leaves memory after so long")
     poison_limit: int = Field(3, ge=1, le=100, description="crashes of our own on one command before it is buried")
+    authorization_ttl_ms: int = Field(
+        5_000, ge=0, le=3_600_000, description="an authorizer's answer is good for so long; 0: asked each time"
+    )
+    authorization_timeout_ms: Ms = Field(2_000, description="an authorizer that takes longer could not tell")
     workers: int = Field(4, ge=1, le=256, description="threads for handlers that are not async")
     max_replays: int = Field(3, ge=1, le=1_000, description="replays of one dead letter")
     queues: Mapping[str, QueueSettings] = Field(default_factory=dict, description="settings of single queues")

@@ -37,8 +37,10 @@ from router.messages.base import Message
 from router.messages.registry import Catalog
 from router.messages.registry import catalog as everything
 from router.messages.seal import unseal
+from router.permissions.decision import Allowed, Authorizer, Decision, Judge, told_of
 from router.protocols.consumers import Consumers
 from router.protocols.executor import Executor
+from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.hands import Hands
 from router.protocols.roll import Roll
@@ -69,7 +71,9 @@ class Worker:
     types it has handlers for. ``concurrency``: commands of one queue at once, ``None``: as the queue's rules in
     ``settings`` say; ``timeout``: of one call of a handler that declared none, in seconds; ``lease``: seconds, see
     ``LEASE``; claims are renewed at a third of it by threads of their own, so a busy handler does not lose its claim.
-    ``name``: for people, in lists of workers. Raises ``BadWorker`` for a store that only one process can hold.
+    ``name``: for people, in lists of workers. ``authorizer``: asked about what was published into a queue beside the
+    routers, who ask their own about their commands; its decisions are logged. Raises ``BadWorker`` for a store that
+    only one process can hold.
 
     A ``with`` block, an ``async with`` block (async handlers then run on its loop), ``start()`` and ``stop()``, or
     ``run()``, which ends by SIGTERM or SIGINT.
@@ -88,6 +92,7 @@ class Worker:
         name: str = "",
         catalog: Catalog = everything,
         clock: Clock | None = None,
+        authorizer: Authorizer | Judge | None = None,
     ) -> None:
         self.id = uuid7().hex
         self.name = name
@@ -101,6 +106,7 @@ class Worker:
         self._timeout = round(_seconds("timeout", timeout) * 1000)
         self._lease = round(_seconds("lease", lease) * 1000)
         self._clock = clock
+        self.authorizer = authorizer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscribed: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
         self._crew: _Crew | None = None
@@ -248,6 +254,15 @@ class _Crew:
         self._executor = worker.executor(self._clock, lambda envelope: unseal(envelope, worker.catalog))
         self._hands = Hands(self._executor, self._queues, worker.id)
         self._roll = Roll(self._queues, self._clock, worker.id, self._presence)
+        settings = worker._settings
+        self._guard = Guard(
+            self._clock,
+            self._executor.decode,
+            _log_decision,
+            ttl=settings.authorization_ttl_ms,
+            timeout=settings.authorization_timeout_ms,
+        )
+        self._guard.use(worker.authorizer)
         self._consumers = Consumers(
             self._desk,
             self._executor,
@@ -255,6 +270,7 @@ class _Crew:
             queues=worker.queues,
             concurrency=worker._concurrency,
             on_change=self._roll.look,
+            check=self._guard.check,
         )
         self._subscriptions = Subscriptions(self._desk, lambda: self._executor.workshop, self._executor.decode)
         self._runtime = Runtime(self._clock)
@@ -287,6 +303,7 @@ class _Crew:
             self._close_clock()
             raise
         self._executor.open("worker")
+        self._guard.open("worker")
         self._consumers.open()
         self._roll.open()
 
@@ -297,6 +314,7 @@ class _Crew:
                 self._desk.unsubscribe(subscription)
         self._roll.close()
         self._barrier()  # claims that were asked for are given back before anything ends
+        self._guard.close("worker")
         self._executor.close("worker", drain)
         self._barrier()
         self._runtime.stop()
@@ -311,12 +329,18 @@ class _Crew:
                 logger.warning("%s did not come to rest before the stop: %r", name, error)
 
     def _escalated(self, cause: BaseException | None) -> None:
+        self._guard.close("worker")
         self._executor.close("worker", 0.0)
         self._ended(cause)
 
     def _close_clock(self) -> None:
         if self._own_clock and isinstance(self._clock, SystemClock):
             self._clock.close()
+
+
+def _log_decision(envelope: Envelope, decision: Decision) -> None:
+    level = logging.DEBUG if isinstance(decision, Allowed) else logging.WARNING
+    logger.log(level, "%s %s of user %s: %s", envelope.type, envelope.id, envelope.user or "-", told_of(decision))
 
 
 @contextmanager

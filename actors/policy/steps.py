@@ -1,6 +1,7 @@
 """What follows from an outcome: the in-doubt rule, free fallback, and what spends an attempt.
 
-- ``applied`` and ``rejected`` end the way.
+- ``applied`` and ``rejected`` end the way. Who is rejected after an attempt in doubt is told ``in_doubt``: that it will
+  not be done again is no proof that it was not done.
 - ``not_applied`` before the executor ran, and ``deferred``: the next protocol of the plan, at no cost; when there is
   none left, ``not_applied`` spends the attempt and ``deferred`` only waits.
 - ``not_applied`` by an executor that ran and failed spends the attempt.
@@ -33,6 +34,7 @@ class Situation(NamedTuple):
     plan: Sequence[str]  #: the protocols that can be reached now, best first
     idempotent: bool  #: executing twice does no harm
     waits: int  #: waits in a row that cost no attempt
+    doubt: bool = False  #: an earlier attempt may have happened
 
 
 class Finish(NamedTuple):
@@ -78,7 +80,7 @@ def after(outcome: Outcome, at: Situation, *, now: int, random: float) -> Step:
         case Verdict.APPLIED:
             return Finish(Status.NOOP if outcome.noop else Status.OK)
         case Verdict.REJECTED:
-            return Finish(Status.REJECTED, outcome.fault)
+            return Finish(Status.IN_DOUBT if at.doubt else Status.REJECTED, outcome.fault)
         case Verdict.NOT_APPLIED:
             if not outcome.executed and (other := _next(at)):
                 return Fallback(other, spent=False)

@@ -108,6 +108,10 @@ class Message(BaseModel):
         """The unit of order: its guild, else ``user:<id>`` of its user, else ``global``."""
         return guild_of(self, actor_of(self))
 
+    def required_permissions(self) -> tuple[str, ...]:
+        """What its acting user needs: what the type declares, and in some types more for what is in the payload."""
+        return self.__operation__.permissions
+
     def resolved(self, now: int) -> Self:
         """With its duration also as an absolute instant, counted from ``now`` (ms); the same message if it has none."""
         instant = instant_of(self, now)

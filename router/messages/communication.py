@@ -24,7 +24,7 @@ def _empty() -> PydanticCustomError:
     return PydanticCustomError("empty", "must have content, embeds, components or files")
 
 
-class ChannelCommand(Command, queue="bot:commands", subject="channel:{channel_id}"):
+class ChannelCommand(Command, queue="bot:commands", subject="channel:{channel_id}", channel="channel_id"):
     """Acts on one channel."""
 
     channel_id: Id
@@ -43,6 +43,10 @@ class SendMessage(
     components: Components | None = None
     files: Files | None = None
     reply: MessageReply | None = None
+
+    def required_permissions(self) -> tuple[str, ...]:
+        more = (("EMBED_LINKS",) if self.embeds else ()) + (("ATTACH_FILES",) if self.files else ())
+        return super().required_permissions() + more
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -80,7 +84,7 @@ class EditMessage(
     key=("channel_id", "message_id", "content", "embeds", "components"),
     opposes=("DELETE_MESSAGE", "EDIT_MESSAGE"),
     idempotent=True,
-    permissions=("VIEW_CHANNEL",),
+    permissions=("VIEW_CHANNEL", "MANAGE_MESSAGES"),  # the message is the bot's, not the acting user's
     compensation="EDIT_MESSAGE",
 ):
     """Change an own message; what is left out stays as it is, an empty text or list removes it."""
@@ -144,3 +148,6 @@ class RemoveReaction(
     user_id: Id | None = Field(
         default=None, validation_alias=TARGET, serialization_alias="userId", description="none: the bot"
     )
+
+    def required_permissions(self) -> tuple[str, ...]:
+        return super().required_permissions() + (("MANAGE_MESSAGES",) if self.user_id else ())

@@ -19,7 +19,12 @@ SHORT_WINDOW = 60_000  # ms; covers every retry, and a member who came back may 
 
 
 class ModerationCommand(
-    Command, queue="bot:moderation", priority=Priority.HIGH, subject="user:{user_id}", actor="moderator_id"
+    Command,
+    queue="bot:moderation",
+    priority=Priority.HIGH,
+    subject="user:{user_id}",
+    actor="moderator_id",
+    target="user_id",
 ):
     """Acts on one user of one guild; the lane is the user."""
 

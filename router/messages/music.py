@@ -32,7 +32,13 @@ class MusicCommand(
     requested_by: Id = acting_user()
 
 
-class PlayMusic(MusicCommand, type="PLAY_MUSIC", opposes=("STOP_MUSIC", "PAUSE_MUSIC"), compensation="STOP_MUSIC"):
+class PlayMusic(
+    MusicCommand,
+    type="PLAY_MUSIC",
+    opposes=("STOP_MUSIC", "PAUSE_MUSIC"),
+    compensation="STOP_MUSIC",
+    channel="voice_channel_id",
+):
     """Add a track to the player's queue; twice adds it twice."""
 
     query: Line

@@ -43,6 +43,8 @@ class Declaration(TypedDict, total=False):
     resolves: tuple[str, str, int]  #: (duration field, instant field, ms of the duration's unit)
     delay: str  #: payload field with the ms it wants to wait
     permissions: tuple[str, ...]  #: Discord permissions the acting user needs
+    channel: str  #: payload field of the channel they are needed in; "": the guild
+    target: str  #: payload field of the member it acts on, above whom the acting user must stand
     compensation: str  #: type that undoes it
     noop_codes: tuple[int, ...]  #: Discord error codes that mean "it stands already"
     cache_ttl: int  #: ms an answer may be reused; for queries
@@ -77,6 +79,8 @@ class Operation:
     resolves: tuple[str, str, int] | None = None
     delay: str = ""
     permissions: tuple[str, ...] = ()
+    channel: str = ""
+    target: str = ""
     compensation: str = ""
     noop_codes: tuple[int, ...] = ()
     cache_ttl: int = 0
@@ -114,8 +118,10 @@ KINDS: dict[str, Declaration] = {
 """The kinds of message and what each changes: what tells of the past does not get worthless in a quarter of an hour."""
 
 _OPTIONS = {field.name for field in fields(Operation)} - {"type", "kind"}
-_RESERVED = frozenset({"type", "guild", "facts", "resolved", "payload_schema", "from_wire", "to_wire"})
-_FIELD_OPTIONS = ("actor", "owner", "tenant", "delay")
+_RESERVED = frozenset(
+    {"type", "guild", "facts", "resolved", "required_permissions", "payload_schema", "from_wire", "to_wire"}
+)
+_FIELD_OPTIONS = ("actor", "owner", "tenant", "delay", "channel", "target")
 
 
 def subject_fields(form: str) -> list[str]:

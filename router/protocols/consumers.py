@@ -9,6 +9,7 @@ from functools import partial
 from threading import Lock
 
 from actors import codec
+from actors.envelope import Envelope
 from actors.errors import EnvelopeError
 from actors.outcome import Outcome, Verdict
 from actors.ports import Ticket
@@ -17,7 +18,15 @@ from actors.tickets import MARK
 from actors.workers import Presence
 from router.protocols.executor import Executor
 
+#: looks whether an envelope may be executed, and calls back with ``None``, or with what it comes to instead
+Check = Callable[[Envelope, Callable[[Outcome | None], None]], None]
+
 UNHANDLED = 60_000  # ms until a published message that nobody handles is looked at again
+
+
+def unchecked(_envelope: Envelope, decided: Callable[[Outcome | None], None]) -> None:
+    """Without a guard everybody may do everything."""
+    decided(None)
 
 
 class Consumers:
@@ -26,7 +35,7 @@ class Consumers:
     ``attempts(deliveries)`` gets the attempts of commands; what somebody published goes to the handler of its type.
     ``queues``: the named queues consumed; ``None``: those of all types that have a handler. A queue with subscribers
     belongs to them. ``concurrency``: of one queue's consumer; ``None``: as the queue's rules say. ``on_change``
-    is called after queues came or went.
+    is called after queues came or went. ``check``: the guard's; attempts of commands passed it before they came here.
     """
 
     def __init__(
@@ -39,6 +48,7 @@ class Consumers:
         queues: Collection[str] | None = None,
         concurrency: int | None = None,
         on_change: Callable[[], None] = lambda: None,
+        check: Check = unchecked,
     ) -> None:
         self._desk = desk
         self._executor = executor
@@ -48,6 +58,7 @@ class Consumers:
         self._queues = queues
         self._concurrency = concurrency
         self._on_change = on_change
+        self._check = check
         self._open = False
         self._lock = Lock()
         self._own: dict[str, Subscription] = {}
@@ -126,7 +137,13 @@ class Consumers:
             delivery.nack(UNHANDLED, spent=False, error="nobody here handles this type")
             return
         ticket = Ticket(envelope, delivery.frame, delivery.attempt, 0, 0, 0)
-        self._executor.start(ticket, partial(end, delivery), self._protocol)
+        self._check(envelope, partial(self._checked, ticket, delivery))
+
+    def _checked(self, ticket: Ticket, delivery: Delivery, refusal: Outcome | None) -> None:
+        if refusal is None:
+            self._executor.start(ticket, partial(end, delivery), self._protocol)
+        else:
+            end(delivery, refusal)
 
 
 def end(delivery: Delivery, outcome: Outcome, *, retry: bool = True) -> None:

@@ -28,7 +28,7 @@ from actors.tables.deliveries import Delivery, Desk
 from actors.tickets import encode_ticket, entry_name, envelope_of
 from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
-from router.protocols.consumers import Consumers
+from router.protocols.consumers import Check, Consumers, unchecked
 from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import Executor, tell
 from router.protocols.hands import Hands
@@ -57,7 +57,7 @@ class QueueProtocol:
     ``queues``: the named queues consumed here; ``None``: those of all types that have a handler. ``wait_ms``: how long
     an entry may wait for a consumer when its ticket has no deadline. ``concurrency``: of one queue's consumer;
     ``None``: as the queue's rules say. ``router``: this router among those that share the store; "": it is alone.
-    ``on_reach`` is called when workers came or went.
+    ``on_reach`` is called when workers came or went. ``check``: the guard's, for what came through no router's lanes.
     """
 
     name = "queue"
@@ -75,6 +75,7 @@ class QueueProtocol:
         concurrency: int | None = None,
         router: str = "",
         on_reach: Callable[[], None] = lambda: None,
+        check: Check = unchecked,
     ) -> None:
         self._named_queues = named_queues
         self._executor = executor
@@ -103,6 +104,7 @@ class QueueProtocol:
             queues=queues,
             concurrency=concurrency,
             on_change=self._consumers_changed,
+            check=check,
         )
 
     def open(self) -> None:

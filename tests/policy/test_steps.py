@@ -44,6 +44,13 @@ def test_a_rejection_is_final_on_the_first_attempt() -> None:
     assert step(Outcome(Verdict.REJECTED, fault=fault)) == Finish(Status.REJECTED, fault)
 
 
+def test_a_rejection_after_a_doubt_does_not_say_that_nothing_happened() -> None:
+    fault = Fault("forbidden", "not any more")
+    assert step(Outcome(Verdict.REJECTED, fault=fault), situation()._replace(doubt=True)) == Finish(
+        Status.IN_DOUBT, fault
+    )
+
+
 @pytest.mark.parametrize("verdict", [Verdict.NOT_APPLIED, Verdict.DEFERRED])
 def test_fallback_is_free_after_proof_that_nothing_happened(verdict: Verdict) -> None:
     assert step(Outcome(verdict)) == Fallback("queue", spent=False)
