@@ -508,6 +508,10 @@ class Router:
         node = self.engine.runtime.tree()
         return shown(node) if node else {}
 
+    def backlog(self, guild: str) -> int:
+        """How many commands of a guild have not ended; no question to anybody."""
+        return self.engine.tables.backlog.of(guild)
+
     def restart_actor(self, name: str) -> bool:
         """Restart one actor on purpose; ``False``: no such actor."""
         try:

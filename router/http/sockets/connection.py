@@ -70,9 +70,9 @@ class Connection:
         """Send what ``make`` makes at the last moment; ``None``: nothing. ``size`` in bytes, about."""
         self._outbox.put(make, size)
 
-    def refuse(self, correlation_id: str, error: Exception) -> None:
+    def refuse(self, correlation_id: str, error: Exception, position: int | None = None) -> None:
         """Answer that it is not done, and why."""
-        self.say(nack(correlation_id, error))
+        self.say(nack(correlation_id, error, position))
 
     def on_loop(self, act: Callable[[], None]) -> None:
         """Do it on the connection's loop, soon; never, if that has ended."""

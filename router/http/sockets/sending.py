@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.errors import EngineError
+from actors.errors import EngineError, Overloaded
 from actors.outcome import Answer
 from actors.runtime.promise import Promise
 from router.errors import RouterError
@@ -20,10 +20,17 @@ from router.reply import Acceptance
 from router.response import Response
 
 if TYPE_CHECKING:
+    from router.bodies import MessageBody
     from router.http.sockets.connection import Connection
 
 BUSY: Final = 500  # ms; when a peer with too many commands in flight may have room for another
 FRAME: Final = 512  # bytes of a frame around its data, about
+
+
+def options_of(frame: MessageBody, request_id: str) -> dict[str, Any]:
+    """The options of ``Router.send`` that a frame asks for."""
+    key = frame.idempotency_key
+    return body_options(frame, source="websocket", request_id=request_id, idempotency_key=key, headers={})
 
 
 class Sending:
@@ -65,7 +72,7 @@ class Sending:
         router = connection.router
         message = message_of(frame, router, connection.caller, "command", "task")
         request_id = frame.request_id or frame.correlation_id
-        options = body_options(frame, source="websocket", request_id=request_id, idempotency_key=None, headers={})
+        options = options_of(frame, request_id)
         reply = router.send(message, **options)
         self._enter()
         facts = router.facts(message.type)
@@ -77,7 +84,9 @@ class Sending:
                 acceptance = promise.get(timeout=0)
             except EngineError as error:
                 self._on_loop(self._leave)
-                self._refuse(frame.correlation_id, error)
+                # Whoever is turned away for want of room may want to know how much there is before it.
+                full = isinstance(error, Overloaded)
+                connection.refuse(frame.correlation_id, error, router.backlog(message.guild) if full else None)
                 return
             job_id = acceptance.original or acceptance.id
             connection.say(
@@ -146,7 +155,7 @@ class Sending:
         connection = self._connection
         message = message_of(frame, connection.router, connection.caller, "event", "notification")
         request_id = frame.request_id or frame.correlation_id
-        options = body_options(frame, source="websocket", request_id=request_id, idempotency_key=None, headers={})
+        options = options_of(frame, request_id)
         self._enter()
         connection.spawn(self._publish(frame.correlation_id, request_id, message, options))
 
