@@ -32,7 +32,13 @@ class Peer:
         headers |= options.pop("headers", {})
         self.subprotocol = subprotocol
         connecting = connect(
-            url, subprotocols=offered, additional_headers=headers, compression=None, max_size=1 << 21, **options
+            url,
+            subprotocols=offered,
+            additional_headers=headers,
+            compression=None,
+            max_size=1 << 21,
+            max_queue=None,  # it would not see the end behind frames that a test does not read
+            **options,
         )
         self._stack = ExitStack()
         self.socket: ClientConnection = self._stack.enter_context(connecting)

@@ -61,8 +61,11 @@ class Outbox:
 
     async def flushed(self) -> None:
         """Wait until what was put has been sent, or nothing can be."""
-        if self._flushing is not None:
-            await asyncio.wait([self._flushing])
+        while self._woken and not self._closed:
+            if self._flushing is None:
+                await asyncio.sleep(0)  # it begins in a moment
+            else:
+                await asyncio.wait([self._flushing])
 
     def close(self) -> None:
         """Send nothing more; idempotent."""

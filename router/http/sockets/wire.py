@@ -14,7 +14,7 @@ from router.frames.closing import Close
 CUT: Final = "guild_router.cut"  #: the extension of the scope that ends a connection at once
 FRAGMENTS: Final = 1_024  # of one message; empty ones would grow a list without growing the message
 PONGS: Final = 262_144  # bytes of answers to pings that may wait for a peer that reads none of them
-LAST_WORDS: Final = 5.0  # seconds in which a peer that was cut off may still read why
+LAST_WORDS: Final = 2.0  # seconds in which a peer that was cut off may still read why
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
@@ -73,7 +73,7 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(LAST_WORDS, self.transport.abort)
+        self.close_timer = self.loop.call_later(min(LAST_WORDS, self.write_timeout), self.transport.abort)
 
     def _forget_write(self) -> None:
         if self._write_timer is not None:
