@@ -22,7 +22,7 @@ from actors.messages import Submission
 from actors.outcome import Answer
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
-from actors.ports import AuditFilter, Entry, LoadMeter, Store
+from actors.ports import AuditFilter, Entry, LoadMeter, Probe, Store
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
@@ -91,6 +91,9 @@ class Router:
         self.handlers = Handlers(catalog)
         #: what this process can run out of; whoever embeds the router may add its own before or after the start
         self.meters: list[LoadMeter] = []
+        #: looks at what the router depends on; whoever embeds it may add its own before the start
+        self.probes: list[Probe] = []
+        self._made: list[Probe] = []
         self._listeners = Listeners()
         self.hub = EventHub(self._listeners, lambda: self.clock.now())  # noqa: PLW0108 - a restart makes another clock
         # Who subscribes before the start does so at the desk, which no new settings take away.
@@ -135,6 +138,9 @@ class Router:
             executors_changed=self._executors_changed,
             guard=self.guard,
         )
+        others = [probe for probe in self.probes if probe not in self._made]
+        self._made = self.protocols.probes()
+        self.probes[:] = [*self._made, *others]
         self.engine = Engine(
             self.store,
             self.protocols.all(),
@@ -143,7 +149,7 @@ class Router:
             clock=self.clock,
             stepper=self._stepper,
             breakers=breakers,
-            probes=self.protocols.probes(),
+            probes=self.probes,
             meters=self.meters,
             desk=self._desk,
             listeners=self._listeners,

@@ -95,7 +95,8 @@ class Nack(Frame):
     message: str
     retryable: bool = False
     retry_after: int | None = None  #: ms
-    position: int | None = None  #: with a limit of the guild: its commands that are not done yet
+    limit: str | None = None  #: which limit was reached, such as ``guild backlog``
+    position: int | None = None  #: with a limit: the commands of its guild that are not done yet
     field: str | None = None
     rule: str | None = None
     errors: list[dict[str, Any]] | None = None  #: all that is wrong: field, rule, shape

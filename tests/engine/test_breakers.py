@@ -309,6 +309,23 @@ def test_news_of_another_router_make_a_closed_one_rest_and_leave_others_alone(me
     other.run()
 
 
+def test_what_a_protocol_asks_its_own_targets_breakers_is_seen_of_each_target(memory: Make) -> None:
+    world = memory(breakers=QUICK)
+    now = world.clock.now()
+    for ms, name in ((40, "rest:near"), (4_000, "rest:far")):
+        breaker = world.engine.breakers.get(name)
+        for _ in range(3):
+            permit: Any = breaker.permit(now)
+            breaker.succeed(permit, now, ms)
+            breaker.succeed(permit, now, ms)  # a permit counts once
+        failed: Any = breaker.permit(now)
+        breaker.fail(failed, now)
+    views = world.engine.tables.services.views(now)
+    assert [(views[name].calls.calls, views[name].calls.failed) for name in ("rest:near", "rest:far")] == [(4, 1)] * 2
+    assert (views["rest:near"].calls.p95, views["rest:far"].calls.p95) == (40, 4_350)
+    assert world.engine.tables.services.failures == 2
+
+
 def test_who_listens_hears_of_every_transition_once_however_many_threads_cause_them() -> None:
     breakers = Breakers(BreakerSettings(failure_threshold=1, recovery_timeout=1, reset_cap=1))
     each = [breakers.get(f"b{n}") for n in range(8)]

@@ -159,10 +159,18 @@ FROM_ROUTER: list[tuple[Frame, str]] = [
         '{"op":"ack","correlationId":"5","jobId":"e1","requestId":"r","position":0,"sequence":3,"duplicate":false}',
     ),
     (
-        Nack(correlation_id="5", code="rate_limited", message="too many", retryable=True, retry_after=900, position=3),
+        Nack(
+            correlation_id="5",
+            code="rate_limited",
+            message="too many",
+            retryable=True,
+            retry_after=900,
+            limit="user rate",
+            position=3,
+        ),
         (
             '{"op":"nack","correlationId":"5","code":"rate_limited","message":"too many","retryable":true,'
-            '"retryAfter":900,"position":3}'
+            '"retryAfter":900,"limit":"user rate","position":3}'
         ),
     ),
     (
