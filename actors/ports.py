@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome
+from actors.schedules import Schedules
 from actors.workers import Workers
 
 # ---------------------------------------------------------------- writes of the message store
@@ -411,8 +412,8 @@ class WorkedQueues(Queues, Workers, Protocol):
     """Named queues whose consumers may be in other processes."""
 
 
-class Backend(Store, Queues, Protocol):
-    """Both ports over one transaction log: what the journal holds."""
+class Backend(Store, WorkedQueues, Schedules, Protocol):
+    """All ports over one transaction log: what the journal holds."""
 
 
 # ---------------------------------------------------------------- protocols

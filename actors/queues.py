@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from actors.errand import Answers, Append, Asked, Errand, Extension, Look, Pause, Purge, Remove, Wanted
 from actors.errors import StoreError, StoreUnavailable
 from actors.messages import StoreCall
 from actors.policy.backoff import exhausted
 from actors.policy.consuming import QueueRules, retry_at, room
-from actors.ports import Claim, Nack, WorkedQueues
+from actors.ports import Claim, Nack
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import RuntimeFault
@@ -196,9 +196,7 @@ class NamedQueues(Actor):
 
         del desk.closed[: len(errand.closed)]
         try:
-            self._journal().tell(
-                StoreCall(lambda store, now: errand.run(cast("WorkedQueues", store), now, rules), told)
-            )
+            self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules), told))
         except RuntimeFault as error:
             self._refused(errand, StoreUnavailable(f"the journal takes no call: {error}", retry_after=RETRY))
 

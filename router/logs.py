@@ -22,6 +22,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "queue:journal": ("guild_router.journal", "guild_router.store"),
     "queue:named": ("actors.queues", "router.protocols.queue"),
     "queue:handlers": ("router.protocols.handlers",),
+    "queue:schedules": ("guild_router.schedules",),
     "queue:worker": ("guild_router.worker", "actors.keeper"),
     "queue:health-monitor": ("guild_router.health",),
     "queue:performance": ("guild_router.performance",),

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -28,8 +28,10 @@ from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
 from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
+from actors.schedules import Schedule as StoredSchedule
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
+from actors.timetable import Timetable
 from router.alerts import Alerts
 from router.assembly import Protocols
 from router.audit import Audit
@@ -54,6 +56,7 @@ from router.proxy import CommandActor, command_actor
 from router.queues import Queues
 from router.reply import Publication, Reply
 from router.response import Response
+from router.schedules import Schedule, Schedules
 from router.settings import Settings
 from router.status import PATIENCE, StatusView, explanation_of, find
 from router.stores.retention import Retention
@@ -104,6 +107,8 @@ class Router:
         self._spent = False
         self._proxied = 0
         self._authorizer = authorizer
+        self._name = uuid7().hex
+        self._declared: dict[str, tuple[Message, Mapping[str, Any], str | None, Mapping[str, Any]]] = {}
         self.handlers.on_change(self._executors_changed)
         self.configure(settings or Settings(**overrides))
 
@@ -154,12 +159,16 @@ class Router:
             desk=self._desk,
             listeners=self._listeners,
             reply=self._publish_answer,
-            extras=(ChildSpec("commands", self._command_actor, dispatcher="pool"),),
+            extras=(
+                ChildSpec("commands", self._command_actor, dispatcher="pool"),
+                ChildSpec("timetable", self._timetable, dispatcher="pool"),
+            ),
         )
 
         self.queues = Queues(self.engine)
         self.dead_letters = DeadLetters(self.engine)
         self.audit = Audit(self.engine)
+        self.schedules = Schedules(self.engine, self._sealed, self._decode)
         self._metrics = Metrics(self.engine)
         self._health = Health(self.engine, settings.store)
         self._alerts = Alerts(self.engine)
@@ -190,6 +199,9 @@ class Router:
             self._close_clock()
             raise
         self._running = True
+        declared, self._declared = self._declared, {}
+        for what in declared.values():
+            self.schedules.put(self._scheduled(*what)).get(timeout=PATIENCE)
         return self
 
     def stop(self, drain: float | None = None) -> None:
@@ -371,6 +383,51 @@ class Router:
             timeout=timeout,
         )
 
+    # ------------------------------------------------------------ schedules
+
+    def schedule(
+        self,
+        message: Message,
+        *,
+        cron: str | None = None,
+        every: float | timedelta | None = None,
+        at: int | datetime | None = None,
+        timezone: str = "UTC",
+        overlap: str = "skip",
+        catch_up: float = 60,
+        id: str | None = None,  # noqa: A002 - the word of the contract
+        **options: Any,
+    ) -> Schedule:
+        """Send a command again and again: at the ticks of ``cron`` (in ``timezone``), ``every`` so many seconds, or
+        once ``at`` a time. Durable, and over any number of routers each tick is sent once.
+
+        ``overlap``: a tick that comes while the command of an earlier one is not done is passed over (``skip``), waits
+        behind it unless one does already (``buffer_one``), or is sent all the same (``allow``). ``catch_up``: seconds a
+        tick may be late, because no router ran; of several such only the latest is sent, older ones are missed.
+        ``id``: replaces the schedule of that id; without one it is made of what the schedule is, so that a program
+        which makes it at every start has one. Options as ``send``. Before the start it is kept and stored then.
+        Raises ``InvalidMessage`` with the field and the rule.
+        """
+        rule = {"cron": cron, "every": every, "at": at, "timezone": timezone, "overlap": overlap, "catch_up": catch_up}
+        stored = self._scheduled(message, rule, id, options)
+        if not self._running:
+            self._declared[stored.id] = (message, rule, id, options)
+            return Schedule(lambda: self.schedules, stored.id)
+        return self.schedules.put(stored).get(timeout=PATIENCE)
+
+    async def aschedule(self, message: Message, **options: Any) -> Schedule:
+        """As ``schedule``."""
+        names = ("cron", "every", "at", "timezone", "overlap", "catch_up")
+        rule = {name: options.pop(name, None) for name in names}
+        id_ = options.pop("id", None)
+        return await self.schedules.put(self._scheduled(message, rule, id_, options))
+
+    def _scheduled(
+        self, message: Message, rule: Mapping[str, Any], id_: str | None, options: Mapping[str, Any]
+    ) -> StoredSchedule:
+        self._command(message, options)  # whatever ``send`` would refuse is refused here
+        return self.schedules.prepared(message, rule, id_, options)
+
     # ------------------------------------------------------------ proxies
 
     def proxy(self) -> Any:
@@ -385,6 +442,10 @@ class Router:
             self._proxied = known
             self.engine.runtime.restart("commands")
         return self.engine.runtime.ref("commands").proxy()
+
+    def _timetable(self) -> Timetable:
+        ref = self.engine.runtime.ref
+        return Timetable(lambda: ref("journal"), lambda: ref("intake"), self.schedules.submission, self._name)
 
     def _command_actor(self) -> CommandActor:
         self._proxied = len(self.catalog)

@@ -1,5 +1,5 @@
 # ruff: noqa: S101, PT017, TRY301 - a suite that needs no test framework is made of plain asserts
-"""The conformance suite: what every backend of ``Store``, ``Queues`` and ``Workers`` must do, in one text.
+"""The conformance suite: what every ``Backend`` must do, with all its ports, in one text.
 
 ::
 
@@ -20,13 +20,14 @@ from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Duplicate,
 from router.stores.contract_accept import AcceptContract
 from router.stores.contract_base import NOW, Contract, accept, accepted, done, settle
 from router.stores.contract_queues import QueuesContract, entry, take
+from router.stores.contract_schedules import SchedulesContract
 from router.stores.contract_ways import WaysContract
 from router.stores.contract_workers import WorkersContract
 
 __all__ = ["BackendContract", "Contract", "everything"]
 
 
-class BackendContract(AcceptContract, WaysContract, QueuesContract, WorkersContract):
+class BackendContract(AcceptContract, WaysContract, QueuesContract, WorkersContract, SchedulesContract):
     """All of it, and what holds for the ports together."""
 
     def test_it_says_what_acceptance_survives(self) -> None:

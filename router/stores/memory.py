@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from router.stores.memory_messages import MemoryMessages
+from router.stores.memory_schedules import MemorySchedules
 from router.stores.memory_workers import MemoryWorkers
 from router.stores.retention import Retention
 
@@ -10,8 +11,8 @@ MEMORY_RETENTION = Retention(audit_rows=20_000)
 """A settled envelope takes about 1.5 KiB of memory."""
 
 
-class MemoryStore(MemoryMessages, MemoryWorkers):
-    """``Store``, ``Queues`` and ``Workers`` on dictionaries.
+class MemoryStore(MemoryMessages, MemoryWorkers, MemorySchedules):
+    """``Store``, ``Queues``, ``Workers`` and ``Schedules`` on dictionaries.
 
     What settled within its operation's window is remembered beyond ``retention``, up to ``remembered`` envelopes.
     """
@@ -19,6 +20,7 @@ class MemoryStore(MemoryMessages, MemoryWorkers):
     def __init__(self, retention: Retention = MEMORY_RETENTION, *, remembered: int = 500_000) -> None:
         MemoryMessages.__init__(self, retention, remembered)
         self._clear_queues()
+        self._clear_schedules()
 
     def _check(self) -> None:
         MemoryMessages._check(self)

@@ -15,6 +15,7 @@ from actors.ports import Record
 from actors.sharing import Lease, Member, Moved, News
 from router.stores.memory import MEMORY_RETENTION
 from router.stores.memory_messages import MemoryMessages, record_of
+from router.stores.memory_schedules import MemorySchedules
 from router.stores.memory_workers import MemoryWorkers
 from router.stores.retention import Retention
 
@@ -46,12 +47,13 @@ class Slice(MemoryMessages):
         return row is None or bool(row.status)
 
 
-class Shelf(MemoryWorkers):
-    """The named queues, and what workers did with them."""
+class Shelf(MemoryWorkers, MemorySchedules):
+    """The named queues, what workers did with them, and schedules."""
 
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
         self._clear_queues()
+        self._clear_schedules()
 
     def _check(self) -> None:
         pass  # whether anybody may ask is its handle's business

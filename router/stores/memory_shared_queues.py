@@ -1,4 +1,4 @@
-"""Named queues and workers of a ``MemoryHub``, asked through one router's handle."""
+"""Named queues, workers and schedules of a ``MemoryHub``, asked through one router's handle."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from actors.ports import Claim, Entry, Nack, Queues, QueueStats
+from actors.schedules import Fire, Schedule, Schedules
 from actors.workers import Answered, Execution, Finish, Presence, Undertake, Workers
 from router.stores.memory_hub import Shelf
 
 T = TypeVar("T")
 
 
-class MemorySharedQueues(Queues, Workers):
+class MemorySharedQueues(Queues, Workers, Schedules):
     """They are the hub's, all of them, whoever owns which partition."""
 
     @abstractmethod
@@ -79,3 +80,24 @@ class MemorySharedQueues(Queues, Workers):
 
     def workers(self, now: int) -> list[Presence]:
         return self._shelved(lambda shelf: shelf.workers(now))
+
+    def put_schedule(self, schedule: Schedule, now: int) -> bool:
+        return self._shelved(lambda shelf: shelf.put_schedule(schedule, now))
+
+    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the port's word
+        return self._shelved(lambda shelf: shelf.remove_schedule(id))
+
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002
+        return self._shelved(lambda shelf: shelf.pause_schedule(id, paused, next, now))
+
+    def schedules(self, after: str = "", limit: int = 1_000) -> list[Schedule]:
+        return self._shelved(lambda shelf: shelf.schedules(after, limit))
+
+    def claim_due(self, router: str, now: int, until: int, limit: int = 100) -> list[Schedule]:
+        return self._shelved(lambda shelf: shelf.claim_due(router, now, until, limit))
+
+    def next_due(self, now: int) -> int:
+        return self._shelved(lambda shelf: shelf.next_due(now))
+
+    def fire(self, fire: Fire, now: int) -> bool:
+        return self._shelved(lambda shelf: shelf.fire(fire, now))

@@ -29,7 +29,7 @@ from router.stores.row import Row
 from router.stores.sqlite_archive import Archive, Placed
 from router.stores.sqlite_file import SqliteFile
 from router.stores.sqlite_log import Log
-from router.stores.sqlite_queues import SqliteQueues
+from router.stores.sqlite_schedules import SqliteSchedules
 from router.stores.sqlite_shelf import cost
 
 DURABILITY = {"FULL": "disk", "NORMAL": "kernel"}
@@ -45,8 +45,8 @@ PATIENCE = 600_000
 """Ms a settled row is kept in memory for its window."""
 
 
-class SqliteStore(SqliteQueues):
-    """``Store``, ``Queues`` and ``Workers`` in one file.
+class SqliteStore(SqliteSchedules):
+    """``Store``, ``Queues``, ``Workers`` and ``Schedules`` in one file.
 
     ``synchronous`` is ``FULL`` (what was accepted survives a power cut) or ``NORMAL`` (it survives the process, and a
     power cut may take the last of it). ``young`` settled rows are kept in memory at most, and those only while their

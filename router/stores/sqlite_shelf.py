@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from actors.ports import Accept, Note
+from actors.schedules import Schedule
 from actors.workers import Answered, Execution
 from router.stores.memory_messages import MemoryMessages
 from router.stores.memory_queues import CLAIMED, DELAYED, DONE, FAILED, WAITING, Item
+from router.stores.memory_schedules import MemorySchedules
 from router.stores.memory_workers import MemoryWorkers, last_word
 from router.stores.retention import Retention
 from router.stores.row import Row
@@ -36,14 +38,15 @@ SEQUENCE, DONE_COUNTS, QUEUE_COUNTS, PAUSED, OPPOSES = "sequence", "settled", "q
 """Facts, each by a name: the last number of a guild; totals of a queue; whether a named queue is paused; what a type
 opposes."""
 
-EXECUTION, ANSWER = "execution", "answer"
-"""More facts: an execution, by queue and envelope; an outcome, by asker, queue and entry. ``nil``: there is none."""
+EXECUTION, ANSWER, SCHEDULE = "execution", "answer", "schedule"
+"""More facts: an execution, by queue and envelope; an outcome, by asker, queue and entry; a schedule, by its id.
+``nil``: there is none."""
 
 ROW_COST = 500
 """Bytes a row takes in a record, without its frame, answer and trail; roughly."""
 
 
-class Watched(MemoryMessages, MemoryWorkers):
+class Watched(MemoryMessages, MemoryWorkers, MemorySchedules):
     """Rows, items and facts in memory, with what changed since the last record."""
 
     def __init__(self, retention: Retention) -> None:
@@ -56,6 +59,7 @@ class Watched(MemoryMessages, MemoryWorkers):
     def _clear_all(self) -> None:
         self._clear()
         self._clear_queues()
+        self._clear_schedules()
         self._pages.clear()
         self._pinned.clear()
         self._homes: dict[tuple[str, str], int] = {}
@@ -201,6 +205,9 @@ class Watched(MemoryMessages, MemoryWorkers):
             self._sizes[kind, name] = size
             self._weight += size
 
+    def _schedule_changed(self, id_: str) -> None:
+        self._facts[SCHEDULE, id_] = None
+
     # ------------------------------------------------------------ writing down
 
     @property
@@ -247,6 +254,8 @@ class Watched(MemoryMessages, MemoryWorkers):
         if kind == ANSWER:
             asker, queue, entry = name.split("\0", 2)
             return self._answers.get((asker, queue), {}).get(entry)
+        if kind == SCHEDULE:
+            return self._schedules.get(name)
         counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
         return (counts.completed, counts.failed)
 
@@ -319,6 +328,9 @@ class Watched(MemoryMessages, MemoryWorkers):
                 asker, queue, entry = name.split("\0", 2)
                 self._restore_size(kind, name, value[-2])
                 self._answers.setdefault((asker, queue), {})[entry] = Answered._make(value)
+        elif kind == SCHEDULE:
+            if value is not None:
+                self._schedules[name] = Schedule._make((*value[:-1], tuple(value[-1])))
         else:
             counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
             counts.completed, counts.failed = value

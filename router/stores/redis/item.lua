@@ -11,28 +11,9 @@
 --   expiring zset    id by expires_at: waiting, delayed, or its claim has lapsed
 --   done     zset    id by token, those that are kept
 --   failed   zset    id by token
---   receipt:HANDLE   string, 60 s: nonce and answer of the last call of a handle
---
--- ARGV[1]  HANDLE: at random, one per open store
--- ARGV[2]  nonce of 16 bytes: the same when a call is sent again, because no answer came; then it is answered the same
 
 local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local WAITING, DELAYED, CLAIMED, DONE, FAILED = 0, 1, 2, 3, 4
-
-local base = string.sub(KEYS[1], 1, -5)
-local call = redis.call
-local receipt, nonce = base .. 'receipt:' .. ARGV[1], ARGV[2]
-
-local function answered()
-  local kept = call('GET', receipt)
-  return kept and string.sub(kept, 1, #nonce) == nonce and string.sub(kept, #nonce + 1)
-end
-
-local function answer(value)
-  local packed = cmsgpack.pack(value)
-  call('SET', receipt, nonce .. packed, 'PX', 60000)
-  return packed
-end
 
 local function item_of(id)
   local found = call('HGET', base .. 'items', id)

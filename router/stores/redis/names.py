@@ -18,6 +18,7 @@ class Names:
         self.queues = f"{prefix}:queues"
         self.paused = f"{prefix}:paused"
         self.workers = f"{prefix}:workers"
+        self.schedules = f"{{{prefix}:schedules}}:meta"
         self.partitions = [f"{{{prefix}:p{number}}}:meta" for number in range(partitions)]
         # Channels know no databases.
         self.channel = f"{prefix}:{db}:to:"

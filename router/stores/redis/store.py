@@ -12,11 +12,11 @@ from router.stores.redis.leases import RedisLeases
 from router.stores.redis.link import Link, plain
 from router.stores.redis.options import RedisOptions
 from router.stores.redis.packing import pack
-from router.stores.redis.workers import RedisWorkers
+from router.stores.redis.schedules import RedisSchedules
 from router.stores.retention import Retention
 
 
-class RedisStore(RedisWorkers, SharedStore):
+class RedisStore(RedisSchedules, SharedStore):
     """``SharedStore`` on Redis 6.2 or newer: one server, a master behind sentinels, or a cluster.
 
     ``url``: see ``address.py``; ``options`` stand instead of those in it. ``router`` is this handle's name among
