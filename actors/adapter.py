@@ -138,8 +138,8 @@ class Adapter(Actor):
         envelope, attempt = flight.ticket.envelope, flight.ticket.attempt
         guild, id_ = envelope.guild, envelope.id
 
-        def done(happened: bool | None) -> None:
-            self._guilds.tell(guild, Verified(id_, attempt, happened))
+        def done(happened: bool | None, data: bytes = b"", /) -> None:
+            self._guilds.tell(guild, Verified(id_, attempt, happened, data))
 
         flight.times_asked += 1
         if flight.times_asked > ASKED:

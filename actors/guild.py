@@ -110,8 +110,8 @@ class GuildActor(Actor):
                 self._unpark()
                 self._pump(self.clock.now())
                 self._tools.gate.nudge()
-            case Verified(id_, attempt, happened):
-                self._verified(id_, attempt, happened)
+            case Verified(id_, attempt, happened, data):
+                self._verified(id_, attempt, happened, data)
             case Cancel() | Locate() | PurgeQueue():
                 self._obey(message)
             case Gone(envelope):
@@ -415,7 +415,7 @@ class GuildActor(Actor):
         route = self._tools.breakers.awake(self._route(place), envelope, self.clock.now())
         return Situation(facts, place.attempts, place.tried, place.protocol, route, safe, place.failures, place.doubt)
 
-    def _verified(self, id_: str, attempt: int, happened: bool | None) -> None:
+    def _verified(self, id_: str, attempt: int, happened: bool | None, data: bytes) -> None:
         flight = self._tools.flights.get(id_)
         if flight is None or not flight.asked_at or flight.ticket.attempt != attempt:
             return  # it was answered before
@@ -434,7 +434,7 @@ class GuildActor(Actor):
             random = self._tools.random.random()
             step = after_verification(happened, fault, self._situation(place), now=now, random=random)
             verdict = Verdict.NOT_APPLIED if happened is False else Verdict.IN_DOUBT
-            self._act(place, step, Outcome(verdict, fault=fault), now)
+            self._act(place, step, Outcome(verdict, data, fault=fault), now)
 
     def _act(self, place: Place, step: Step, outcome: Outcome, now: int) -> None:
         match step:

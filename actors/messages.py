@@ -213,6 +213,7 @@ class Verified(NamedTuple):
     id: str
     attempt: int
     happened: bool | None
+    data: bytes = b""  #: with ``True``: what the executor returned, where that is known
 
 
 class Wake(NamedTuple):

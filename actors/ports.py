@@ -435,6 +435,13 @@ class Ticket(NamedTuple):
 Done: TypeAlias = Callable[[Outcome], None]
 
 
+class Verified(Protocol):
+    """What is called with the answer to "did it happen?"; once, from any thread."""
+
+    def __call__(self, happened: bool | None, data: bytes = b"", /) -> None:
+        """``data``: with ``True``, what the executor returned (msgpack), where that is known."""
+
+
 class ExecutionProtocol(Protocol):
     """A way to execute. All calls are quick and never block; outcomes come by callback, from any thread, once."""
 
@@ -459,7 +466,7 @@ class ExecutionProtocol(Protocol):
     def recall(self, id: str) -> bool:  # noqa: A002
         """Take an attempt back: ``True`` is proof that it never started (``done`` is then not called)."""
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+    def verify(self, envelope: Envelope, done: Verified) -> None:
         """Ask whether it happened: ``True``, ``False``, or ``None`` when nobody can tell."""
 
 

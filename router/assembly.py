@@ -22,6 +22,7 @@ from router.protocols.websocket.protocol import WebSocketProtocol
 from router.settings import Settings
 
 if TYPE_CHECKING:
+    from router.protocols.rest.protocol import RestProtocol
     from router.protocols.rest.target import Target
 
 
@@ -65,7 +66,8 @@ class Protocols:
 
     def probes(self) -> list[Probe]:
         """Looks at what lies behind them, besides the store, which is always looked at."""
-        return [QueueProbe(self._named_queues), WebSocketProbe(self.websocket.bots)]
+        found: list[Probe] = [QueueProbe(self._named_queues), WebSocketProbe(self.websocket.bots)]
+        return found if self.rest is None else [*found, *self.rest.probes()]
 
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides. Each stands behind the guard."""
@@ -77,7 +79,7 @@ class Protocols:
 
 def _rest(
     settings: Settings, clock: Clock, breakers: Breakers, decode: Callable[[Envelope], Any]
-) -> ExecutionProtocol | None:
+) -> RestProtocol | None:
     """Only where there is somebody to send to: it takes a thread, and aiohttp."""
     if not settings.upstreams and not settings.discord_token.get_secret_value():
         return None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from actors.envelope import Envelope
-from actors.ports import Done, Ticket
+from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
 from router.protocols import results
 from router.protocols.executor import Executor, tell
@@ -74,6 +73,6 @@ class DirectProtocol:
         """``True`` while it waits for a thread or for the loop."""
         return self._executor.recall(id)
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+    def verify(self, envelope: Envelope, done: Verified) -> None:
         """By the dedupe record, else by the handler's verify hook, else nobody knows."""
         self._executor.verify(envelope, done, self.name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
-from actors.ports import Done, Ticket
+from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
 from router.messages.seal import unseal
 from router.protocols import results
@@ -118,7 +118,7 @@ class Executor:
         known = self._records.find(id_)
         return known is not None and known.verdict in (Verdict.APPLIED, Verdict.REJECTED)
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None], protocol: str = "direct") -> None:
+    def verify(self, envelope: Envelope, done: Verified, protocol: str = "direct") -> None:
         """Whether it happened: by the record, by the execution under way when it ends, by the handler's verify hook."""
         with self._lock:
             running = self._runs.get(envelope.id)
@@ -135,18 +135,16 @@ class Executor:
         else:
             self._ask(envelope, done, protocol)
 
-    def _verified(
-        self, envelope: Envelope, outcome: Outcome, done: Callable[[bool | None], None], protocol: str
-    ) -> None:
+    def _verified(self, envelope: Envelope, outcome: Outcome, done: Verified, protocol: str) -> None:
         match outcome.verdict:
             case Verdict.APPLIED:
-                tell(done, True)
+                tell(done, True, outcome.data)
             case Verdict.IN_DOUBT:
                 self._ask(envelope, done, protocol)
             case _:
                 tell(done, False)
 
-    def _ask(self, envelope: Envelope, done: Callable[[bool | None], None], protocol: str) -> None:
+    def _ask(self, envelope: Envelope, done: Verified, protocol: str) -> None:
         handler = self.handlers.find(envelope.type, protocol)
         if handler is None or handler.verify is None:
             tell(done, None)
@@ -249,14 +247,12 @@ class _VerifyRun(Run):
 
     __slots__ = ("_answer", "_done", "_envelope", "_executor", "_handler")
 
-    def __init__(
-        self, executor: Executor, handler: Handler, envelope: Envelope, done: Callable[[bool | None], None]
-    ) -> None:
+    def __init__(self, executor: Executor, handler: Handler, envelope: Envelope, done: Verified) -> None:
         super().__init__(is_async=handler.is_async, timeout=handler.timeout)
         self._executor = executor
         self._handler = handler
         self._envelope = envelope
-        self._done: Callable[[bool | None], None] | None = done
+        self._done: Verified | None = done
         self._answer: bool | None = None
 
     def call(self, deadline: int) -> Any:
@@ -299,9 +295,9 @@ class _Undecodable:
         self.error = error
 
 
-def tell(done: Callable[[Any], None], value: object) -> None:
+def tell(done: Callable[..., None], *values: object) -> None:
     """Call back; a callback that raises is logged."""
     try:
-        done(value)
+        done(*values)
     except Exception:
         logger.exception("whoever waited for an outcome failed")

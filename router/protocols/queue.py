@@ -21,7 +21,7 @@ from actors.envelope import Envelope
 from actors.errand import Append, Remove
 from actors.errors import EngineError, StoreUnavailable
 from actors.outcome import Outcome, Verdict
-from actors.ports import Done, Entry, Ticket
+from actors.ports import Done, Entry, Ticket, Verified
 from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk
@@ -201,7 +201,7 @@ class QueueProtocol:
         asking.delivery.discard()
         return True
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+    def verify(self, envelope: Envelope, done: Verified) -> None:
         """By the dedupe record; by taking the entry back, if an earlier process left it unclaimed; by the hook.
 
         Where others may execute, by what their executions say in between.
@@ -218,7 +218,7 @@ class QueueProtocol:
             if self._tell_queues(message) is not None:
                 self._executor.verify(envelope, done, self.name)
 
-    def _found_out(self, envelope: Envelope, done: Callable[[bool | None], None], happened: bool | None) -> None:
+    def _found_out(self, envelope: Envelope, done: Verified, happened: bool | None) -> None:
         if happened is None:
             self._executor.verify(envelope, done, self.name)
         else:
@@ -429,7 +429,7 @@ class QueueProtocol:
     def _never_started(self, id_: str) -> bool:
         return self._unstarted.pop(id_, False) is None
 
-    def _removed(self, envelope: Envelope, done: Callable[[bool | None], None], answer: Any) -> None:
+    def _removed(self, envelope: Envelope, done: Verified, answer: Any) -> None:
         found = not isinstance(answer, Exception) and any(answer)
         if found or self._never_started(envelope.id):
             tell(done, False)

@@ -37,7 +37,7 @@ class Outcomes:
         self._changed = Condition()
         self.all: list[Any] = []
 
-    def __call__(self, outcome: Any) -> None:
+    def __call__(self, outcome: Any, _data: bytes = b"", /) -> None:
         with self._changed:
             self.all.append(outcome)
             self._changed.notify_all()

@@ -113,6 +113,31 @@ def test_a_nonce_is_trusted_for_two_minutes_and_no_longer() -> None:
         assert len(discord.requests) == 1
 
 
+def test_after_a_restart_only_what_does_not_depend_on_the_moment_is_said() -> None:
+    """A fresh process does not know when it was sent: a nonce is not trusted, who is not there was kicked."""
+    with Discord(fakes.drops_after, fakes.drops_after) as discord:
+        with DiscordBench(discord) as bench:
+            said, kicked = bench.ticket(ALL["SEND_MESSAGE"]), bench.ticket(ALL["KICK_USER"])
+            bench.run(said)
+            bench.run(kicked)
+        with DiscordBench(discord) as bench:
+            assert bench.happened(said) is None
+            assert bench.happened(kicked) is True
+            discord.members[USER] = {"height": 1, "joined_at": "2023-11-14T22:13:19+00:00"}
+            assert bench.happened(kicked) is None
+            discord.members[USER] = {"height": 1, "joined_at": fakes.JOINED}
+            assert bench.happened(kicked) is False
+        assert len(discord.ledger) == 2
+
+
+def test_a_message_found_by_its_nonce_is_answered_with_its_id() -> None:
+    with Discord(fakes.drops_after) as discord, Router(discord_token=TOKEN, discord_url=discord.url) as router:
+        response = router.request(ALL["SEND_MESSAGE"], timeout=10)
+        assert response.status == "ok"
+        assert response.data["messageId"] in discord.messages
+        assert len(discord.ledger) == 1
+
+
 def test_a_message_that_was_sent_and_deleted_meanwhile_was_sent() -> None:
     with Discord(fakes.drops_after) as discord, DiscordBench(discord) as bench:
         its = bench.ticket(ALL["SEND_MESSAGE"])

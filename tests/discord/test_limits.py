@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -223,6 +224,16 @@ def test_a_limit_of_everything_holds_everything_back(fault: fakes.Fault) -> None
         assert bench.run(ALL["BAN_USER"]).verdict is Verdict.APPLIED
 
 
+def test_a_429_that_did_not_come_through_discords_gateway_is_cloudflares() -> None:
+    async def fault(discord: Discord, request: web.Request, commit: fakes.Commit) -> web.Response:
+        return web.json_response({"retry_after": 60, "message": "x"}, status=429)
+
+    with Discord(fault) as discord, DiscordBench(discord) as bench:
+        bench.run(ALL["SEND_MESSAGE"])
+        assert bench.run(ALL["BAN_USER"]).verdict is Verdict.DEFERRED
+        assert len(discord.requests) == 1
+
+
 def test_a_shared_limit_is_no_refusal_of_ours() -> None:
     with Discord(fakes.limits("shared"), fakes.limits("user")) as discord, DiscordBench(discord) as bench:
         bench.run(ALL["SEND_MESSAGE"])
@@ -284,6 +295,22 @@ def test_what_would_come_too_late_is_not_sent() -> None:
         assert discord.requests == []
 
 
+def test_what_another_router_may_own_by_now_is_not_sent_after_a_wait() -> None:
+    clock = AskedClock()
+    lapsed = [False]
+    with Discord() as discord, DiscordBench(discord, clock=clock) as bench:
+        for _ in range(5):
+            bench.run(ALL["SEND_MESSAGE"])
+        clock.advance(1.5)
+        outcomes = bench.start(bench.ticket(ALL["SEND_MESSAGE"])._replace(lapsed=lambda: lapsed[0]))
+        assert clock.asked.wait(CAP)
+        lapsed[0] = True
+        discord.reset()
+        clock.advance(0.6)
+        assert (outcomes.one.verdict, code_of(outcomes.one)) == (Verdict.DEFERRED, "discord_lease_lapsed")
+        assert len(discord.requests) == 5
+
+
 def test_a_wait_that_ends_after_the_deadline_is_not_begun() -> None:
     with Discord() as discord, DiscordBench(discord) as bench:
         for _ in range(5):
@@ -292,3 +319,22 @@ def test_a_wait_that_ends_after_the_deadline_is_not_begun() -> None:
         its = bench.ticket(ALL["SEND_MESSAGE"])._replace(deadline=bench.clock.now() + 100)
         assert bench.run(its).verdict is Verdict.DEFERRED
         assert len(discord.requests) == 5
+
+
+def test_a_look_at_discord_says_how_it_is_and_limits_are_no_illness() -> None:
+    with Discord(None, fakes.fails_before(500), fakes.limits("global")) as discord, DiscordBench(discord) as bench:
+        (probe,) = bench.protocol.probes()
+        found = []
+        for _ in range(3):
+            signs = Outcomes()
+            probe.probe(signs)
+            found.append(signs.one.well)
+        assert found == [True, False, True]
+        assert probe.service == "rest:discord"
+    with Discord() as discord, DiscordBench(discord, token="wrong") as bench:
+        (probe,) = bench.protocol.probes()
+        for _ in range(2):
+            signs = Outcomes()
+            probe.probe(signs)
+            assert not signs.one.well
+        assert len(discord.requests) == 1

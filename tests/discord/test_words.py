@@ -65,6 +65,12 @@ def test_a_reason_is_cut_and_harmless_in_a_header(text: str) -> None:
     assert len(shorter_header_of(text)) <= 512
 
 
+def test_a_reason_of_more_than_512_characters_is_cut() -> None:
+    assert header_of("x" * 600) == "x" * 512
+    assert unquote(header_of("👍" * 600)) == "👍" * 512
+    assert unquote(shorter_header_of("👍" * 600)) == "👍" * 42  # twelve characters each
+
+
 @pytest.mark.parametrize("reason", ["x" * 512, "ä" * 512, "👍" * 512])
 def test_a_long_reason_never_costs_the_ban(reason: str) -> None:
     ban = BanUser(guild_id=GUILD, user_id=USER, moderator_id=MODERATOR, reason=reason)

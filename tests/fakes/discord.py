@@ -218,6 +218,9 @@ class Discord:
         member["communication_disabled_until"] = given["communication_disabled_until"]
         return self._get_member(None, guild, user)
 
+    def _me(self, _: Any) -> Answer:
+        return 200, {"id": BOT, "bot": True}
+
     def _open(self, given: Any) -> Answer:
         return 200, {"id": DIRECT, "type": 1, "recipients": [{"id": given["recipient_id"]}]}
 
@@ -292,6 +295,7 @@ _ROUTES = [
     (rf"DELETE {_G}/members/{_U}", "kick"),
     (rf"GET {_G}/members/{_U}", "get_member"),
     (rf"PATCH {_G}/members/{_U}", "patch_member"),
+    (r"GET /users/@me", "me"),
     (r"POST /users/@me/channels", "open"),
     (rf"POST {_C}", "post"),
     (rf"GET {_C}/{_M}", "get_message"),

@@ -105,7 +105,7 @@ class TestEndpoint(ProtocolContract):
         bench = self.start()
         ticket = self.ticket(bench)
         assert self.verified(bench, ticket.envelope) is None  # the record is not older than the command
-        bench.advance(60)
+        bench.advance(600)
         assert self.verified(bench, self.ticket(bench, ban()).envelope) is False
 
     def test_close_waits_for_what_runs_and_hands_back_what_does_not(self) -> None:

@@ -111,3 +111,20 @@ def test_the_rest_of_a_known_answer_is_not_waited_for_for_ever(monkeypatch: pyte
 
     with Served(application("/", handler)) as served:
         asyncio.run(send(served.url))
+
+
+def test_no_more_of_an_answer_is_read_than_the_bound() -> None:
+    async def handler(request: web.Request) -> Any:
+        return web.Response(body=b"x" * 5_000_000)
+
+    async def send(url: str) -> None:
+        client = Http("test")
+        try:
+            answer = await client.send("POST", url, most=1_000)
+            assert (len(answer.body), answer.whole) == (1_000, False)
+            assert (await client.send("POST", url, most=5_000_000)).whole
+        finally:
+            await client.close()
+
+    with Served(application("/", handler)) as served:
+        asyncio.run(send(served.url))

@@ -274,6 +274,7 @@ def test_what_is_due_to_start_before_it_can_be_sent_is_not_sent() -> None:
         for its in (
             ticket(bench, ban())._replace(start_by=bench.now()),
             ticket(bench, ban())._replace(deadline=bench.now() - 1),
+            ticket(bench, ban())._replace(lapsed=lambda: True),
         ):
             assert run(bench, its).verdict is Verdict.DEFERRED
         assert bot.requests == []
@@ -292,3 +293,29 @@ def test_close_calls_what_is_without_an_answer_in_doubt_and_leaves_nothing_behin
         bench.protocol.open()
         assert run(bench, ticket(bench, say())).verdict is Verdict.APPLIED
         bench.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "well"), [(200, True), (404, True), (405, True), (401, False), (403, False), (500, False)]
+)
+def test_a_look_at_an_upstream_says_how_it_is(status: int, well: bool) -> None:
+    with Bot() as bot, RestBench(bot.url, secret="s3cret") as bench:
+        bot.records["commands"] = (status, {})
+        (probe,) = bench.protocol.probes()
+        signs = Outcomes()
+        probe.probe(signs)
+        assert probe.service == "rest:a"
+        assert (signs.one.well, signs.one.counts) == (well, True)
+        assert "s3cret" not in signs.one.detail
+        assert [method for method, *_ in bot.requests] == ["GET"]
+
+
+def test_a_look_at_an_upstream_that_is_not_there_and_at_a_stopped_one() -> None:
+    bench = RestBench(nobody())
+    (probe,) = bench.protocol.probes()
+    away, stopped = Outcomes(), Outcomes()
+    probe.probe(away)
+    assert not away.one.well
+    bench.close()
+    probe.probe(stopped)
+    assert (stopped.one.well, stopped.one.counts) == (False, False)

@@ -17,7 +17,7 @@ from yarl import URL
 
 from actors.runtime.clock import Clock
 from actors.runtime.errors import NotRunning
-from router.protocols.discord.call import Applied, Call, NotSent, RateLimited, Rejected, Reply, Unknown
+from router.protocols.discord.call import Applied, Call, Lapsed, NotSent, RateLimited, Rejected, Reply, Unknown
 from router.protocols.discord.limits import CLOUDFLARE, Ledger, wait_of
 from router.protocols.discord.reason import HEADER, header_of, shorter_header_of
 from router.protocols.rest import http
@@ -50,11 +50,11 @@ class HttpBackend:
         self.ledger = ledger or Ledger()
         self._http: http.Http | None = None
 
-    async def request(self, call: Call, *, deadline: int) -> Reply:
+    async def request(self, call: Call, *, deadline: int, lapsed: Lapsed | None = None) -> Reply:
         """See ``RestBackend``."""
-        reply = await self._once(call, header_of(call.reason), deadline)
+        reply = await self._once(call, header_of(call.reason), deadline, lapsed)
         if isinstance(reply, Rejected) and reply.status == 400 and call.reason and _blames_the_reason(reply):
-            reply = await self._once(call, shorter_header_of(call.reason), deadline)
+            reply = await self._once(call, shorter_header_of(call.reason), deadline, lapsed)
         return reply
 
     async def close(self) -> None:
@@ -63,8 +63,8 @@ class HttpBackend:
         if client is not None:
             await client.close()
 
-    async def _once(self, call: Call, reason: str, deadline: int) -> Reply:
-        held = await self._admitted(call, deadline)
+    async def _once(self, call: Call, reason: str, deadline: int, lapsed: Lapsed | None) -> Reply:
+        held = await self._admitted(call, deadline, lapsed)
         if held is not None:
             return held
         headers = {"Authorization": f"Bot {self._token.get_secret_value()}"}
@@ -89,13 +89,15 @@ class HttpBackend:
             raise
         return self._understood(call, answer)
 
-    async def _admitted(self, call: Call, deadline: int) -> NotSent | None:
+    async def _admitted(self, call: Call, deadline: int, lapsed: Lapsed | None) -> NotSent | None:
         """``None``: it may go now, and is counted."""
         patience = self._clock.now() + PATIENCE
         while True:
             now = self._clock.now()
             if deadline and now >= deadline:
                 return NotSent("too_late", "its time was over before it could be sent", AGAIN)
+            if lapsed is not None and lapsed():
+                return NotSent("lease_lapsed", "its guild may be another router's by now", AGAIN)
             held = self.ledger.hold(call, now)
             if held is None:
                 return None

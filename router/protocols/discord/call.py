@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from urllib.parse import quote
 
@@ -75,6 +75,9 @@ class Unknown(NamedTuple):
 Reply: TypeAlias = Applied | NotSent | Rejected | RateLimited | Unknown
 
 
+Lapsed: TypeAlias = Callable[[], bool]
+
+
 class RestBackend(Protocol):
     """Whoever sends requests to Discord for one bot, within its limits. Used on one event loop.
 
@@ -82,8 +85,11 @@ class RestBackend(Protocol):
     429s.
     """
 
-    async def request(self, call: Call, *, deadline: int) -> Reply:
-        """Send it, once. Not sent later than ``deadline`` (ms since the epoch; 0: whenever). Never raises."""
+    async def request(self, call: Call, *, deadline: int, lapsed: Lapsed | None = None) -> Reply:
+        """Send it, once. Never raises.
+
+        Not sent later than ``deadline`` (ms since the epoch; 0: whenever), nor when ``lapsed`` says so right before.
+        """
 
     async def close(self) -> None:
         """Let go of everything."""

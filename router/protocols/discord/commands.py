@@ -23,6 +23,7 @@ from router.messages.discord import DiscordEmbed
 from router.messages.moderation import BanUser, TimeoutUser, UntimeoutUser
 from router.protocols.discord.call import Applied, Call, Rejected, Reply, call
 from router.protocols.discord.nonce import nonce_of
+from router.protocols.rest.target import Sent
 from router.protocols.signals import Reject
 
 DAY = 86_400
@@ -49,9 +50,9 @@ class Spec:
     ids: tuple[str, ...]  #: fields that must be Discord's ids
     noop: frozenset[int] = frozenset()  #: codes that say that it stands already
     target: str = ""  #: field of whom or what it acts on, beside the place
-    #: a look at whether it happened, and what to make of it: ``(message, reply, sent at)``
+    #: a look at whether it happened, and what to make of it: ``(message, reply, when it was sent)``
     look: Callable[[Any], Call] | None = None
-    judge: Callable[[Any, Reply, int], bool | None] | None = None
+    judge: Callable[[Any, Reply, Sent], bool | None] | None = None
     direct: bool = False  #: into the channel that is opened with ``target`` first
     nonce: bool = False  #: sending it again within two minutes sends nothing
 
@@ -89,39 +90,39 @@ def _member(message: Any) -> Call:
     return _on_user("GET", _MEMBER, message)
 
 
-def _there(_message: Any, reply: Reply, _sent_at: int) -> bool | None:
+def _there(_message: Any, reply: Reply, _sent: Sent) -> bool | None:
     """The thing that was asked for is there."""
     return True if isinstance(reply, Applied) else False if _absent(reply) else None
 
 
-def _not_there(_message: Any, reply: Reply, _sent_at: int) -> bool | None:
+def _not_there(_message: Any, reply: Reply, _sent: Sent) -> bool | None:
     return True if _absent(reply) else False if isinstance(reply, Applied) else None
 
 
-def _left(_message: Any, reply: Reply, sent_at: int) -> bool | None:
+def _left(_message: Any, reply: Reply, sent: Sent) -> bool | None:
     """Not a member: kicked. A member since before it was sent: not. One that came since: kicked, and back."""
     if _absent(reply):
         return True
     joined = _time(_data(reply).get("joined_at"))
-    if joined is None or abs(joined - sent_at) <= SKEW:
+    if joined is None or sent.earliest - SKEW <= joined <= sent.latest + SKEW:
         return None
-    return joined > sent_at
+    return joined > sent.latest
 
 
-def _silenced(message: TimeoutUser, reply: Reply, sent_at: int) -> bool | None:
+def _silenced(message: TimeoutUser, reply: Reply, sent: Sent) -> bool | None:
     if not isinstance(reply, Applied):
         return None
     until = _time(_data(reply).get("communication_disabled_until"))
-    wanted = message.until if message.until is not None else sent_at + message.duration * 1000
+    wanted = message.until if message.until is not None else sent.latest + message.duration * 1000
     # Longer than 28 days was cut when it was sent.
-    return until is not None and (abs(until - wanted) <= SKEW or wanted > until > sent_at + LONGEST_TIMEOUT - DAY)
+    return until is not None and (abs(until - wanted) <= SKEW or wanted > until > sent.earliest + LONGEST_TIMEOUT - DAY)
 
 
-def _not_silenced(_message: Any, reply: Reply, sent_at: int) -> bool | None:
+def _not_silenced(_message: Any, reply: Reply, sent: Sent) -> bool | None:
     if not isinstance(reply, Applied):
         return None
     until = _time(_data(reply).get("communication_disabled_until"))
-    return until is None or until <= sent_at
+    return until is None or until <= sent.earliest
 
 
 # ---------------------------------------------------------------- messages
@@ -183,13 +184,13 @@ def _reacts_no_more(message: RemoveReaction, _at: At) -> Call:
     return call("DELETE", _REACTION, channel=channel, message=about, emoji=emoji, user=message.user_id)
 
 
-def _edited(message: EditMessage, reply: Reply, _sent_at: int) -> bool | None:
+def _edited(message: EditMessage, reply: Reply, _sent: Sent) -> bool | None:
     if not isinstance(reply, Applied) or message.content is None or message.embeds or message.components:
         return None  # Discord fills embeds and components up, so they cannot be compared
     return bool(_data(reply).get("content") == message.content)
 
 
-def _own_reaction(message: Any, reply: Reply, _sent_at: int) -> bool | None:
+def _own_reaction(message: Any, reply: Reply, _sent: Sent) -> bool | None:
     reactions = _data(reply).get("reactions", []) if isinstance(reply, Applied) else None
     if not isinstance(reactions, list) or getattr(message, "user_id", None) is not None:
         return None

@@ -8,17 +8,29 @@ from typing import Any
 
 from actors.envelope import Envelope
 from actors.outcome import Fault, Outcome, Verdict
-from actors.ports import Ticket
+from actors.ports import Sign, Ticket
 from actors.runtime.clock import Clock
 from router.messages.fields import is_snowflake
 from router.protocols import results
 from router.protocols.context import Context
-from router.protocols.discord.call import Applied, Call, NotSent, RateLimited, Rejected, Reply, RestBackend, Unknown
+from router.protocols.discord.call import (
+    Applied,
+    Call,
+    Lapsed,
+    NotSent,
+    RateLimited,
+    Rejected,
+    Reply,
+    RestBackend,
+    Unknown,
+    call,
+)
 from router.protocols.discord.codes import Meaning, Scope, code_of
 from router.protocols.discord.commands import COMMANDS, At, Spec, send_direct
 from router.protocols.discord.limits import Ledger
 from router.protocols.discord.nonce import VALID
 from router.protocols.discord.reason import LONGEST
+from router.protocols.rest.target import NOBODY_KNOWS, Found, Sent
 from router.protocols.signals import Signal
 
 CHANNELS = 10_000  # channels of direct messages that are remembered
@@ -84,30 +96,48 @@ class DiscordTarget:
                 return Outcome(Verdict.REJECTED, fault=Fault("invalid_message", f"{field} must be a Discord id"))
         at = At(envelope.id, self._clock.now(), self._reason(ticket, message, deadline))
         try:
-            call = spec.call(message, at)
+            first = spec.call(message, at)
         except Signal as signal:
             return results.of_error(signal)
-        key = self._key(spec, message, call)
+        key = self._key(spec, message, first)
         known = self._ledger.refusal(key(Scope.PLACE), at.now) or self._ledger.refusal(key(Scope.TARGET), at.now)
-        reply = known or await self._sent(spec, message, at, call, deadline)
+        reply = known or await self._sent(spec, message, at, deadline, ticket.lapsed)
         return self._outcome(spec, message, reply, key if known is None else None)
 
-    async def verify(self, envelope: Envelope, age: int) -> bool | None:
+    async def verify(self, envelope: Envelope, sent: Sent) -> Found:
         """By sending it again with its nonce, or by looking. Nothing is said that is not sure."""
         spec = COMMANDS[envelope.type]
         message = self._decode(envelope)
         now = self._clock.now()
         if spec.nonce:
-            if age >= VALID:
-                return None
-            at = At(envelope.id, now)
-            reply = await self._sent(spec, message, at, spec.call(message, at), now + VALID - age)
+            # Not later than Discord surely knows the nonce: after that it would be a second message.
+            reply = await self._sent(spec, message, At(envelope.id, now), sent.earliest + VALID)
             gone = isinstance(reply, Rejected) and reply.code in spec.noop
-            return True if gone or isinstance(reply, Applied) else None
+            if gone or isinstance(reply, Applied):
+                return Found(True, self._outcome(spec, message, reply, None).data)
+            return NOBODY_KNOWS
         if spec.look is None or spec.judge is None:
-            return None
+            return NOBODY_KNOWS
         reply = await self._backend.request(spec.look(message), deadline=0)
-        return spec.judge(message, reply, now - age)
+        happened = spec.judge(message, reply, sent)
+        if not happened:
+            return Found(happened)
+        return Found(True, results.of_value(spec.result(message, {})).data)
+
+    async def look(self) -> Sign:
+        """Discord answers and knows the token. Its limits are no illness."""
+        if self._ledger.unauthorized:
+            return Sign(well=False, detail="Discord does not know the bot's token")
+        reply = await self._backend.request(call("GET", "/users/@me"), deadline=0)
+        match reply:
+            case Applied():
+                return Sign(well=True)
+            case RateLimited() | NotSent(failed=False):
+                return Sign(well=True, detail="within its limits, which are used up")
+            case Rejected(status):
+                return Sign(well=False, detail=f"Discord answers {status}")
+            case NotSent() | Unknown():
+                return Sign(well=False, detail=reply.message)
 
     async def close(self) -> None:
         """Hang up."""
@@ -115,12 +145,13 @@ class DiscordTarget:
 
     # ------------------------------------------------------------ inside
 
-    async def _sent(self, spec: Spec, message: Any, at: At, call: Call, deadline: int) -> Reply:
+    async def _sent(self, spec: Spec, message: Any, at: At, deadline: int, lapsed: Lapsed | None = None) -> Reply:
+        first = spec.call(message, at)
         if not spec.direct:
-            return await self._backend.request(call, deadline=deadline)
+            return await self._backend.request(first, deadline=deadline, lapsed=lapsed)
         channel = self._channels.get(message.user_id)
         if channel is None:
-            reply = await self._backend.request(call, deadline=deadline)
+            reply = await self._backend.request(first, deadline=deadline, lapsed=lapsed)
             if not isinstance(reply, Applied):
                 # No message is out whatever became of the channel.
                 return NotSent(reply.code, reply.message, failed=True) if isinstance(reply, Unknown) else reply
@@ -130,7 +161,7 @@ class DiscordTarget:
             self._channels[message.user_id] = channel
             while len(self._channels) > CHANNELS:
                 self._channels.popitem(last=False)
-        reply = await self._backend.request(send_direct(message, at, channel), deadline=deadline)
+        reply = await self._backend.request(send_direct(message, at, channel), deadline=deadline, lapsed=lapsed)
         if isinstance(reply, Rejected) and code_of(reply.code, reply.status).name == "unknown_channel":
             self._channels.pop(message.user_id, None)
         return reply
@@ -169,9 +200,9 @@ class DiscordTarget:
             )
         return Outcome(Verdict.REJECTED, fault=Fault(f"discord_{row.name}", text))
 
-    def _key(self, spec: Spec, message: Any, call: Call) -> Key:
+    def _key(self, spec: Spec, message: Any, first: Call) -> Key:
         target = getattr(message, spec.target, "") if spec.target else ""
-        return lambda scope: (scope.value, message.type, call.major, target if scope is Scope.TARGET else "")
+        return lambda scope: (scope.value, message.type, first.major, target if scope is Scope.TARGET else "")
 
     def _reason(self, ticket: Ticket, message: Any, deadline: int) -> str:
         reason = Context(ticket, message, deadline).audit_reason

@@ -17,16 +17,18 @@ from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
 from actors.policy.balancing import Balance, Balancer, Candidate
 from actors.policy.breaker import Breaker, Open, Permit
-from actors.ports import Done, Ticket
+from actors.ports import Done, Probe, Sign, Ticket, Verified
 from actors.runtime.clock import Clock
 from router.protocols import results
 from router.protocols.executor import tell
 from router.protocols.rest.calls import Call, Calls
 from router.protocols.rest.net import Net
-from router.protocols.rest.target import Target
+from router.protocols.rest.target import NOBODY_KNOWS, Found, Sent, Target
 
 FULL = 100  # ms; advice to come back
 STOPPED = 1_000  # ms
+PATIENCE = 5.0  # seconds for a look
+TOLERANCE = 300_000  # ms a sender's clock may be off by, as the door takes it by default
 
 
 class RestProtocol:
@@ -86,7 +88,7 @@ class RestProtocol:
         """``True`` as long as nothing of it has been done."""
         return self._calls.take_back(id)
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+    def verify(self, envelope: Envelope, done: Verified) -> None:
         """By the late answer, by the executor's own record, by the request under way when it ends."""
         if not self._net.go(lambda: self._verify(envelope, done)):
             tell(done, None)
@@ -113,6 +115,8 @@ class RestProtocol:
             now = self._clock.now()
             if now >= call.deadline or (ticket.start_by and now >= ticket.start_by):
                 return results.deferred("too_late", "its time was over before it was sent", FULL)
+            if ticket.lapsed is not None and ticket.lapsed():
+                return results.deferred("lease_lapsed", "its guild may be another router's by now", FULL)
             target = self._next(left)
             if target is None:
                 return results.deferred("busy", "every endpoint for it has its hands full", FULL)
@@ -160,17 +164,17 @@ class RestProtocol:
 
     # ------------------------------------------------------------ on the loop: asking
 
-    async def _verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
-        answer: bool | None = None
+    async def _verify(self, envelope: Envelope, done: Verified) -> None:
+        found = NOBODY_KNOWS
         try:
-            answer = await self._happened(envelope)
+            found = await self._happened(envelope)
         finally:
-            tell(done, answer)
+            tell(done, *found)
 
-    async def _happened(self, envelope: Envelope) -> bool | None:
+    async def _happened(self, envelope: Envelope) -> Found:
         known, name, sent_at = self._calls.found(envelope.id)
         if known is not None:
-            return known.verdict is Verdict.APPLIED
+            return _of(known)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
 
@@ -178,16 +182,23 @@ class RestProtocol:
             loop.call_soon_threadsafe(_set, ended, outcome)
 
         running = self._calls.join(envelope, heard)
-        age = self._clock.now() - (sent_at or envelope.created_at)
+        # Sent by an earlier process: it can only be said that it was after its sender made it, by the sender's clock.
+        now = self._clock.now()
+        sent = Sent(sent_at, sent_at) if sent_at else Sent(min(envelope.created_at, now) - TOLERANCE, now)
         asked = [target for target in self._targets.values() if target.serves(envelope) and name in ("", target.name)]
-        said = [await target.verify(envelope, age) if target.knows(envelope) else None for target in asked]
-        if any(said):
-            return True
+        said = [await target.verify(envelope, sent) if target.knows(envelope) else NOBODY_KNOWS for target in asked]
+        if yes := next((found for found in said if found.happened), None):
+            return yes
         if running:
             # It is not there yet, which proves nothing while it may still arrive.
-            outcome = await ended
-            return None if outcome.verdict is Verdict.IN_DOUBT else outcome.verdict is Verdict.APPLIED
-        return False if said and all(one is False for one in said) else None
+            return _of(await ended)
+        return Found(False) if said and all(found.happened is False for found in said) else NOBODY_KNOWS
+
+    # ------------------------------------------------------------ looking
+
+    def probes(self) -> list[Probe]:
+        """A look at each target."""
+        return [_Look(f"{self.name}:{name}", target, self._net) for name, target in self._targets.items()]
 
     async def _hang_up(self) -> None:
         for target in self._targets.values():
@@ -203,6 +214,38 @@ def _count(breaker: Breaker, permit: Permit, outcome: Outcome, now: int, ms: int
             breaker.fail(permit, now)
         case _:
             breaker.release(permit, now)
+
+
+def _of(outcome: Outcome) -> Found:
+    if outcome.verdict is Verdict.IN_DOUBT:
+        return NOBODY_KNOWS
+    return Found(outcome.verdict is Verdict.APPLIED, outcome.data)
+
+
+class _Look:
+    """At one target, by whoever watches over the router's health."""
+
+    interval = 0  # ms; as often as at other services
+
+    def __init__(self, service: str, target: Target, net: Net) -> None:
+        self.service = service
+        self._target = target
+        self._net = net
+
+    def probe(self, done: Callable[[Sign], None]) -> None:
+        """See ``Probe``."""
+        if not self._net.go(lambda: self._look(done)):
+            done(Sign(well=False, detail="stopped", counts=False))
+
+    async def _look(self, done: Callable[[Sign], None]) -> None:
+        sign = Sign(well=False, detail="the look was broken off", counts=False)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                sign = await self._target.look()
+        except TimeoutError:
+            sign = Sign(well=False, detail="no answer")
+        finally:
+            tell(done, sign)
 
 
 def _set(future: asyncio.Future[Outcome], outcome: Outcome) -> None:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome
-from actors.ports import Ticket
+from actors.ports import Sign, Ticket
+
+
+class Found(NamedTuple):
+    """What asking whether something happened came to."""
+
+    happened: bool | None  #: ``None``: cannot tell
+    data: bytes = b""  #: of what happened, msgpack, where it is known
+
+
+NOBODY_KNOWS = Found(None)
+
+
+class Sent(NamedTuple):
+    """When something was sent, ms since the epoch: not before ``earliest`` and not after ``latest``."""
+
+    earliest: int
+    latest: int
 
 
 class Target(Protocol):
@@ -29,8 +46,11 @@ class Target(Protocol):
     async def execute(self, ticket: Ticket, deadline: int) -> Outcome:
         """Send it, once. ``deadline``, ms since the epoch: nobody waits longer, which is no reason to cancel it."""
 
-    async def verify(self, envelope: Envelope, age: int) -> bool | None:
-        """Whether it happened; ``None``: cannot tell. ``age``: it was sent at most so many ms ago."""
+    async def verify(self, envelope: Envelope, sent: Sent) -> Found:
+        """Whether it happened."""
+
+    async def look(self) -> Sign:
+        """How it is, for the health monitor."""
 
     async def close(self) -> None:
         """Let go of everything; it opens itself again when it is used."""

@@ -10,11 +10,12 @@ from urllib.parse import quote
 from actors.envelope import Envelope
 from actors.errors import EnvelopeError
 from actors.outcome import Fault, Outcome, Verdict
-from actors.ports import Ticket
+from actors.ports import Sign, Ticket
 from actors.runtime.clock import Clock
 from router.protocols import results
 from router.protocols.rest import wire
-from router.protocols.rest.http import Http, Lost, NotSent
+from router.protocols.rest.http import Answer, Http, Lost, NotSent
+from router.protocols.rest.target import NOBODY_KNOWS, Found, Sent
 
 USER_AGENT = "guild-router"
 POLL = 0.25  # seconds between two looks at a record that says "running"
@@ -89,7 +90,7 @@ class Upstream:
             return Outcome(Verdict.IN_DOUBT, fault=Fault("connection_lost", str(error), True))
         return wire.outcome_of(answer, self._clock.now())
 
-    async def verify(self, envelope: Envelope, age: int) -> bool | None:
+    async def verify(self, envelope: Envelope, sent: Sent) -> Found:
         """Read its record, again and again while it says that it runs."""
         url = f"{self._url}/{quote(envelope.id, safe='')}"
         loop = asyncio.get_running_loop()
@@ -98,13 +99,36 @@ class Upstream:
             try:
                 answer = await self._opened().send("GET", url, headers=self._headers)
             except (NotSent, Lost):
-                return None
+                return NOBODY_KNOWS
             said = wire.json_of(answer)
             said = said if isinstance(said, dict) else {}
             if answer.status != 200 or said.get("state") != "running":
-                return _happened(answer.status, said, age)
+                return self._found(answer, said, self._clock.now() - sent.earliest)
             await asyncio.sleep(POLL)
-        return None
+        return NOBODY_KNOWS
+
+    def _found(self, answer: Answer, said: Mapping[str, Any], age: int) -> Found:
+        if answer.status == 404:
+            # Not in its record. That is proof only if the record reaches back to when it was sent.
+            reach = said.get("completeForMs")
+            proof = "completeForMs" not in said or (type(reach) is int and reach > age)
+            return Found(False) if proof else NOBODY_KNOWS
+        if answer.status != 200 or said.get("state") != "done":
+            return NOBODY_KNOWS
+        outcome = wire.outcome_of(answer, self._clock.now())
+        if said.get("outcome") not in wire.ENDS:
+            return NOBODY_KNOWS
+        return Found(outcome.verdict is Verdict.APPLIED, outcome.data)
+
+    async def look(self) -> Sign:
+        """It answers at its address, whatever it says there of a request that is none of a command."""
+        try:
+            answer = await self._opened().send("GET", self._url, headers=self._headers)
+        except (NotSent, Lost) as error:
+            return Sign(well=False, detail=str(error))
+        if answer.status in (401, 403):
+            return Sign(well=False, detail=f"it refuses our secret ({answer.status})")
+        return Sign(well=answer.status < 500, detail=f"it answers {answer.status}")
 
     async def close(self) -> None:
         """Hang up."""
@@ -116,19 +140,3 @@ class Upstream:
         if self._http is None:
             self._http = Http(USER_AGENT)
         return self._http
-
-
-def _happened(status: int, said: Mapping[str, Any], age: int) -> bool | None:
-    if status == 404:
-        # Not in its record. That is proof only if the record reaches back to when it was sent.
-        reach = said.get("completeForMs")
-        return False if "completeForMs" not in said or (type(reach) is int and reach > age) else None
-    if status != 200 or said.get("state") != "done":
-        return None
-    match said.get("outcome"):
-        case "applied":
-            return True
-        case "rejected" | "not_applied" | "deferred":
-            return False
-        case _:
-            return None

@@ -130,6 +130,7 @@ class Posted(Part):
 # ---------------------------------------------------------------- what became of it
 
 _VERDICTS = frozenset(verdict.value for verdict in Verdict)
+ENDS = _VERDICTS - {Verdict.IN_DOUBT.value}  #: with these it is known whether it happened
 
 
 def result(outcome: Outcome) -> dict[str, Any]:
