@@ -52,8 +52,17 @@ class Services:
 
     @property
     def failures(self) -> int:
-        """Attempts that any of them did not carry, since the start."""
-        return sum(service.failures for service in list(self._services.values()))
+        """Attempts that were not carried, since the start.
+
+        One that failed at a target (``rest:api``) may have been counted of its protocol (``rest``) too.
+        """
+        own: dict[str, int] = {}
+        targets: dict[str, int] = {}
+        for name, service in list(self._services.items()):
+            protocol, target, _ = name.partition(":")
+            counts = targets if target else own
+            counts[protocol] = counts.get(protocol, 0) + service.failures
+        return sum(max(own.get(name, 0), targets.get(name, 0)) for name in own.keys() | targets.keys())
 
     def called(self, name: str, now: int, ms: float, well: bool) -> None:
         """An attempt over it has ended; not well: it did not carry it."""

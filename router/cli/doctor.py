@@ -122,7 +122,8 @@ def _daemon(url: str, token: str) -> Iterator[Finding]:
     else:
         yield Finding("breakers", "ok", f"{len(services['breakers'])}, all closed")
     for alert in wrong["alerts"]:
-        yield Finding(alert["code"], "bad" if alert["severity"] == "critical" else "note", alert["text"])
+        state = "bad" if alert["severity"] == "critical" else "note"
+        yield Finding(alert["code"], state, f"{alert['about']}: {alert['text']}")
 
 
 def _installed(name: str) -> bool:

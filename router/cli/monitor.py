@@ -97,7 +97,8 @@ def _head(seen: dict[str, Any], url: str) -> Text:
     health = seen["health"]
     state, style = ("healthy", "bold green") if health["overall"] else ("not healthy", "bold red")
     text = Text.assemble((f"{clean(url)} is ", ""), (state, style))
-    text.append(f"   load {health['load']['level']:.0%} ({clean(health['load']['cause']) or 'backlog'})")
+    level = health["load"]["level"]
+    text.append(f"   load {level:.0%}" + (f" ({clean(health['load']['cause'])})" if level >= 0.01 else ""))
     if health["overloaded"]:
         text.append("   overloaded", "bold red")
     text.append(f"   backlog {health['backlog']}   running {health['running']}\n")

@@ -323,7 +323,13 @@ def test_what_a_protocol_asks_its_own_targets_breakers_is_seen_of_each_target(me
     views = world.engine.tables.services.views(now)
     assert [(views[name].calls.calls, views[name].calls.failed) for name in ("rest:near", "rest:far")] == [(4, 1)] * 2
     assert (views["rest:near"].calls.p95, views["rest:far"].calls.p95) == (40, 4_350)
-    assert world.engine.tables.services.failures == 2
+    services = world.engine.tables.services
+    assert services.failures == 2
+    services.called("rest", now, 5, False)  # the protocol says of itself what it said of its targets
+    services.called("rest", now, 5, False)
+    assert services.failures == 2
+    services.called("websocket", now, 5, False)
+    assert services.failures == 3
 
 
 def test_who_listens_hears_of_every_transition_once_however_many_threads_cause_them() -> None:
