@@ -11,7 +11,6 @@ from actors.alias import look_up
 from actors.asking import Tally, outcome_of, settle
 from actors.codec import pack, peek
 from actors.delayed import cancel_delayed, purge_delayed
-from actors.envelope import Envelope
 from actors.errors import EngineError, Overloaded, OwnerAway, ShuttingDown, StoreUnavailable
 from actors.messages import Arrivals, Cancel, Commit, Entered, Forget, Locate, PurgeQueue, StoreCall
 from actors.news import PAUSED
@@ -46,10 +45,20 @@ class Orders:
         self._ask("journal", StoreCall(fn, settle(promise)), promise)
         return promise
 
-    def note(self, kind: str, envelope: Envelope, detail: dict[str, object]) -> None:
-        """A line of the audit trail about an envelope; written with the journal's next commit. Never blocks."""
-        line = Note(self.clock.now(), kind, envelope.id, envelope.guild, envelope.user, pack(detail))
-        self._tell("journal", Commit([line], []))
+    def note(
+        self,
+        kind: str,
+        detail: dict[str, object],
+        *,
+        id: str = "",  # noqa: A002 - the word of the port
+        guild: str = "",
+        user: str = "",
+    ) -> None:
+        """A line of the audit trail; written with the journal's next commit. Never blocks.
+
+        ``user``: who did it; an acting user, or an operator.
+        """
+        self._tell("journal", Commit([Note(self.clock.now(), kind, id, guild, user, pack(detail))], []))
 
     def find(self, id: str) -> Promise[tuple[Stored | None, int]]:  # noqa: A002 - the word of the port
         """One envelope as the store knows it, and how many of its guild are before it."""

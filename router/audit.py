@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from actors.answers import decode_answer
-from actors.codec import unpack
+from actors.codec import decode, unpack
 from actors.engine import Engine
+from actors.envelope import Envelope
 from actors.ports import AuditFilter, AuditLine
 from actors.runtime.promise import Promise
 from router.response import Response
@@ -36,8 +38,9 @@ class AuditView(BaseModel):
 class Audit:
     """``router.audit``."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, hide: Callable[[Envelope], Callable[[Any], Any]]) -> None:
         self._engine = engine
+        self._hide = hide  # of one command: what repeats its secrets, without them
 
     def search(
         self,
@@ -70,20 +73,23 @@ class Audit:
         return await self._search(which, limit)
 
     def _search(self, which: AuditFilter, limit: int) -> Promise[list[AuditView]]:
-        return self._engine.store_call(lambda store, _: [_view(line) for line in store.audit(which, limit)])
+        return self._engine.store_call(lambda store, _: [self._view(line) for line in store.audit(which, limit)])
 
-
-def _view(line: AuditLine) -> AuditView:
-    return AuditView(
-        at=line.at,
-        kind=line.kind,
-        id=line.id or None,
-        guild=line.guild or None,
-        user=line.user or None,
-        type=line.type or None,
-        detail=unpack(line.detail) if line.detail else None,
-        response=Response.of(decode_answer(line.answer)) if line.answer else None,
-    )
+    def _view(self, line: AuditLine) -> AuditView:
+        response = Response.of(decode_answer(line.answer)) if line.answer else None
+        if response is not None and response.data is not None and line.frame:
+            hide = self._hide(decode(line.frame, trusted=True))
+            response = response.model_copy(update={"data": hide(response.data)})
+        return AuditView(
+            at=line.at,
+            kind=line.kind,
+            id=line.id or None,
+            guild=line.guild or None,
+            user=line.user or None,
+            type=line.type or None,
+            detail=unpack(line.detail) if line.detail else None,
+            response=response,
+        )
 
 
 def _text(given: str | int | None) -> str:

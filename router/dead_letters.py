@@ -15,6 +15,7 @@ from actors.ports import DeadFilter, DeadLetter, Note, Store
 from actors.replays import Replayed
 from actors.runtime.promise import Promise
 from router.response import AttemptLine, ResponseError, line
+from router.status import LIBRARY
 
 PATIENCE = 30.0
 LEASE = 900_000
@@ -83,7 +84,7 @@ class DeadLetters:
         limit: int = 1_000,
         dry_run: bool = False,
         max_replays: int | None = None,
-        operator: str = "",
+        operator: str = LIBRARY,
     ) -> Replayed:
         """Let dead letters live again at the tails of their lanes, in their old order, ``max_replays`` times at most.
 
@@ -103,7 +104,7 @@ class DeadLetters:
         limit: int = 1_000,
         dry_run: bool = False,
         max_replays: int | None = None,
-        operator: str = "",
+        operator: str = LIBRARY,
     ) -> Replayed:
         """As ``replay``."""
         which = DeadFilter("", str(guild), queue, type, before)
@@ -118,7 +119,7 @@ class DeadLetters:
         type: str = "",  # noqa: A002
         before: int = 0,
         limit: int = 10_000,
-        operator: str = "",
+        operator: str = LIBRARY,
     ) -> int:
         """Throw away for good; how many."""
         return self._purge(DeadFilter(id, str(guild), queue, type, before), limit, operator).get(timeout=PATIENCE)
@@ -132,7 +133,7 @@ class DeadLetters:
         type: str = "",  # noqa: A002
         before: int = 0,
         limit: int = 10_000,
-        operator: str = "",
+        operator: str = LIBRARY,
     ) -> int:
         """As ``purge``."""
         return await self._purge(DeadFilter(id, str(guild), queue, type, before), limit, operator)

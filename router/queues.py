@@ -16,6 +16,7 @@ from actors.engine import Engine
 from actors.ports import Backend, Note, QueueStats
 from actors.ports import Stats as Commands
 from actors.runtime.promise import Promise
+from router.status import LIBRARY
 
 PATIENCE = 30.0
 HIDDEN = ("lane:", "keys:")
@@ -72,27 +73,27 @@ class Queues:
         view = (await self.astats(name)).get(name)
         return view.waiting if view else 0
 
-    def purge(self, name: str, *, operator: str = "") -> int:
+    def purge(self, name: str, *, operator: str = LIBRARY) -> int:
         """Cancel every command of it that has not started, remove every entry nobody claimed; how many."""
         return self._purge(name, operator).get(timeout=PATIENCE)
 
-    async def apurge(self, name: str, *, operator: str = "") -> int:
+    async def apurge(self, name: str, *, operator: str = LIBRARY) -> int:
         """As ``purge``."""
         return await self._purge(name, operator)
 
-    def pause(self, name: str, *, operator: str = "") -> None:
+    def pause(self, name: str, *, operator: str = LIBRARY) -> None:
         """Start nothing of it any more; what runs may end. Durable."""
         self._pause(name, True, operator).get(timeout=PATIENCE)
 
-    async def apause(self, name: str, *, operator: str = "") -> None:
+    async def apause(self, name: str, *, operator: str = LIBRARY) -> None:
         """As ``pause``."""
         await self._pause(name, True, operator)
 
-    def resume(self, name: str, *, operator: str = "") -> None:
+    def resume(self, name: str, *, operator: str = LIBRARY) -> None:
         """Go on."""
         self._pause(name, False, operator).get(timeout=PATIENCE)
 
-    async def aresume(self, name: str, *, operator: str = "") -> None:
+    async def aresume(self, name: str, *, operator: str = LIBRARY) -> None:
         """As ``resume``."""
         await self._pause(name, False, operator)
 
@@ -104,11 +105,11 @@ class Queues:
         """As ``failed``."""
         return await self._failed(name, limit)
 
-    def replay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = "") -> int:
+    def replay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = LIBRARY) -> int:
         """Let them wait again, in their old order; no ``ids``: all. How many."""
         return self._replay_failed(name, ids, operator).get(timeout=PATIENCE)
 
-    async def areplay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = "") -> int:
+    async def areplay_failed(self, name: str, ids: Sequence[str] = (), *, operator: str = LIBRARY) -> int:
         """As ``replay_failed``."""
         return await self._replay_failed(name, ids, operator)
 

@@ -41,7 +41,7 @@ from router.health import Health
 from router.hub import EventHub
 from router.memory import MemoryMeter
 from router.messages.base import Message
-from router.messages.redaction import redacted_payload
+from router.messages.redaction import Secrets, has_secrets, redacted_payload
 from router.messages.registry import Catalog
 from router.messages.registry import catalog as everything
 from router.messages.replies import CommandAnswered
@@ -58,7 +58,7 @@ from router.reply import Publication, Reply
 from router.response import Response
 from router.schedules import Schedule, Schedules
 from router.settings import Settings
-from router.status import PATIENCE, StatusView, explanation_of, find
+from router.status import LIBRARY, PATIENCE, StatusView, explanation_of, find
 from router.stores.retention import Retention
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
@@ -167,7 +167,7 @@ class Router:
 
         self.queues = Queues(self.engine)
         self.dead_letters = DeadLetters(self.engine)
-        self.audit = Audit(self.engine)
+        self.audit = Audit(self.engine, self._hider)
         self.schedules = Schedules(self.engine, self._sealed, self._decode)
         self._metrics = Metrics(self.engine)
         self._health = Health(self.engine, settings.store)
@@ -271,7 +271,7 @@ class Router:
         return authorizer
 
     def _note_decision(self, envelope: Envelope, decision: Decision) -> None:
-        self.engine.note("permission", envelope, told_of(decision))
+        self.engine.note("permission", told_of(decision), id=envelope.id, guild=envelope.guild, user=envelope.user)
 
     def _executors_changed(self) -> None:
         self.engine.executors_changed()  # not bound before: ``configure`` makes another engine
@@ -499,13 +499,21 @@ class Router:
         """As ``find``."""
         return await find(self.engine, id)
 
-    def cancel(self, id: str) -> bool:  # noqa: A002
-        """Take a command back if it has not started."""
-        return self.engine.cancel(id).get(timeout=PATIENCE)
+    def cancel(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+        """Take a command back if it has not started. ``operator``: who wants it, for the audit trail."""
+        return self._cancel(id, operator).get(timeout=PATIENCE)
 
-    async def acancel(self, id: str) -> bool:  # noqa: A002
+    async def acancel(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
         """As ``cancel``."""
-        return await self.engine.cancel(id)
+        return await self._cancel(id, operator)
+
+    def _cancel(self, id_: str, operator: str) -> Promise[bool]:
+        def cancelled(done: bool) -> bool:
+            if done:
+                self.engine.note("operator", {"action": "cancel"}, id=id_, user=operator or LIBRARY)
+            return done
+
+        return self.engine.cancel(id_).map(cancelled)
 
     def explain(self, id: str) -> dict[str, Any] | None:  # noqa: A002
         """The causal record of a command; ``None``: not known (any more)."""
@@ -539,11 +547,11 @@ class Router:
         """Each breaker: its state, and what it has counted since the start."""
         return self._health.breakers()
 
-    def reset_breaker(self, name: str, *, operator: str = "") -> bool:
+    def reset_breaker(self, name: str, *, operator: str = LIBRARY) -> bool:
         """Close a breaker at once, with nothing counted; audited. ``False``: there is none of that name."""
         return self._reset_breaker(name, operator).get(timeout=PATIENCE)
 
-    async def areset_breaker(self, name: str, *, operator: str = "") -> bool:
+    async def areset_breaker(self, name: str, *, operator: str = LIBRARY) -> bool:
         """As ``reset_breaker``."""
         return await self._reset_breaker(name, operator)
 
@@ -579,9 +587,14 @@ class Router:
         """How many commands of a guild have not ended; no question to anybody."""
         return self.engine.tables.backlog.of(guild)
 
-    def restart_actor(self, name: str) -> bool:
-        """Restart one actor on purpose; ``False``: no such actor."""
+    def restart_actor(self, name: str, *, kill: bool = False, operator: str = LIBRARY) -> bool:
+        """Restart one actor on purpose; ``False``: no such actor. ``kill``: as a crash, in the middle of its work."""
+        # Noted before: what is restarted may be the way to the audit trail.
+        action = "kill actor" if kill else "restart actor"
+        self.engine.note("operator", {"action": action, "actor": name}, user=operator)
         try:
+            if kill:
+                return self.engine.runtime.ref(name).kill()
             self.engine.restart(name, PATIENCE)
         except NoSuchActor:
             return False
@@ -593,7 +606,7 @@ class Router:
             if stored is None:
                 return None
             notes = store.audit(AuditFilter(id=decode(stored.frame, trusted=True).id), 100)
-            return explanation_of(stored, notes, self._redacted)
+            return explanation_of(stored, notes, self._redacted, self._hider)
 
         return self.engine.store_call(explain)
 
@@ -603,6 +616,14 @@ class Router:
         except Exception as error:  # noqa: BLE001 - an old payload that no longer fits its class still has a story
             return {"unreadable": type(error).__name__}
         return redacted_payload(message)
+
+    def _hider(self, envelope: Envelope) -> Callable[[Any], Any]:
+        """What removes the secrets of one command from anything that repeats them."""
+        try:
+            message = unseal(envelope, self.catalog)
+        except Exception:  # noqa: BLE001 - as above; and who cannot read its secrets cannot have repeated them
+            return lambda value: value
+        return Secrets(message).hide if has_secrets(type(message)) else lambda value: value
 
 
 def _publication(outcome: list[bool] | Once, id_: str) -> Publication:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from actors.answers import decode_answer
 from actors.codec import decode, unpack
 from actors.engine import Engine
+from actors.envelope import Envelope
 from actors.outcome import Attempt
 from actors.places import read_trail
 from actors.ports import AuditLine, Stored
@@ -18,6 +20,9 @@ from router.response import Response, line
 
 PATIENCE = 30.0
 """Seconds a synchronous question to the router waits for its answer."""
+
+LIBRARY = "library"
+"""Who ordered it, in the audit trail, when the program that embeds the router does not say."""
 
 State = Literal["delayed", "queued", "waiting", "started", "settled", "dead"]
 
@@ -74,10 +79,13 @@ def view_of(stored: Stored, ahead: int) -> StatusView:
     )
 
 
-def explanation_of(stored: Stored, notes: list[AuditLine], redact: Any) -> dict[str, Any]:
+def explanation_of(
+    stored: Stored, notes: list[AuditLine], redact: Any, hide: Callable[[Envelope], Callable[[Any], Any]]
+) -> dict[str, Any]:
     """The causal record: who asked, over what, when; what it met; each attempt; the answer; what operators did.
 
-    ``redact(envelope) -> dict`` gives the payload without what may not be shown.
+    ``redact(envelope) -> dict`` gives the payload without what may not be shown, ``hide(envelope)(value)`` anything
+    else without what it repeats of that.
     """
     envelope = decode(stored.frame, trusted=True)
     history, events = read_trail(stored.trail)
@@ -121,7 +129,7 @@ def explanation_of(stored: Stored, notes: list[AuditLine], redact: Any) -> dict[
         "replays": stored.replays,
         "payload": redact(envelope),
         "attempts": [line(attempt).model_dump(mode="json", by_alias=True) for attempt in attempts],
-        "response": Response.of(answer).model_dump(mode="json", by_alias=True) if answer else None,
+        "response": hide(envelope)(Response.of(answer).model_dump(mode="json", by_alias=True)) if answer else None,
         "story": story,
     }
 

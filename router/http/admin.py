@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from actors.runtime.errors import NoSuchActor
 from router.http.access import ActorName, TheRouter, problems
-from router.http.auth import OPERATOR
+from router.http.auth import OPERATOR, Operator
 from router.http.body import StrictRoute
 from router.http.models import Answered
 from router.http.problems import HttpProblem
-from router.router import Router
 
 routes = APIRouter(prefix="/api/admin", tags=["operators"], route_class=StrictRoute)
 
@@ -24,22 +22,14 @@ async def tree(router: TheRouter) -> dict[str, Any]:
     return router.tree()
 
 
-@routes.post(
-    "/actors/{name:path}/restart", dependencies=OPERATOR, response_model=Answered, responses=problems(404, 422)
-)
+@routes.post("/actors/{name:path}/restart", response_model=Answered, responses=problems(404, 422))
 async def restart(
     name: ActorName,
     router: TheRouter,
+    caller: Operator,
     kill: Annotated[bool, Query(description="as a crash, in the middle of its work: for one that hangs")] = False,
 ) -> Answered:
     """Stop an actor in good order and start it again; what was accepted waits in its mailbox or in the store."""
-    if not await asyncio.to_thread(_kill if kill else Router.restart_actor, router, name):
+    if not await asyncio.to_thread(router.restart_actor, name, kill=kill, operator=caller.who):
         raise HttpProblem(404, "unknown_actor", "No running actor has this name.", retryable=False)
     return Answered()
-
-
-def _kill(router: Router, name: str) -> bool:
-    try:
-        return router.engine.runtime.ref(name).kill()
-    except NoSuchActor:
-        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Annotated, Final
 
@@ -22,6 +22,12 @@ class Caller:
 
     role: Role
     guilds: frozenset[str] = frozenset()
+    number: int = field(default=0, compare=False)  #: of its token, as they are listed, from 1; 0: it needed none
+
+    @property
+    def who(self) -> str:
+        """As the audit trail names it: the role and the token's number, never anything made of the token."""
+        return f"{self.role}#{self.number}" if self.number else self.role
 
     def reaches(self, guild: str) -> bool:
         """Whether something of this guild is the caller's business."""
@@ -37,7 +43,10 @@ class Gate:
     """Knows the tokens. Without any, the caller is the admin: the daemon then listens on loopback only."""
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
-        self._known = [(_digest(token.secret.get_secret_value().encode()), token) for token in tokens]
+        self._known = [
+            (_digest(token.secret.get_secret_value().encode()), Caller(token.role, token.guilds, number))
+            for number, token in enumerate(tokens, 1)
+        ]
 
     @property
     def open(self) -> bool:
@@ -52,15 +61,15 @@ class Gate:
             raise HttpProblem(401, "token_missing", "A bearer token is needed.", headers=CHALLENGE, retryable=False)
         scheme, _, secret = authorization.partition(b" ")
         given = _digest(secret.strip() if scheme.lower() == b"bearer" else b"")
-        found: Token | None = None
-        for digest, token in self._known:  # all of them, always: the time says nothing about which is near
+        found: Caller | None = None
+        for digest, caller in self._known:  # all of them, always: the time says nothing about which is near
             if hmac.compare_digest(digest, given):
-                found = token
+                found = caller
         if found is None:
             raise HttpProblem(
                 401, "token_unknown", "This bearer token is not known.", headers=CHALLENGE, retryable=False
             )
-        return Caller(found.role, found.guilds)
+        return found
 
 
 def _digest(secret: bytes) -> bytes:

@@ -138,7 +138,7 @@ async def explain(job_id: JobId, router: TheRouter, caller: Anyone) -> dict[str,
 async def take_back(job_id: str, router: Router, caller: Caller) -> None:
     """Take a command back, if it is the caller's business and has not started; else a problem."""
     view = await _find(job_id, router, caller)
-    if not await router.acancel(job_id):
+    if not await router.acancel(job_id, operator=caller.who):
         text = f"The command is {view.state} and cannot be taken back."
         raise HttpProblem(409, "not_cancellable", text, retryable=False, state=view.state)
 

@@ -90,7 +90,7 @@ async def replay(body: ReplayBody, router: TheRouter, caller: Operator) -> Repla
         limit=body.limit,
         dry_run=body.dry_run,
         max_replays=body.max_replays,
-        operator=caller.role,
+        operator=caller.who,
     )
     return ReplayAnswer(dry_run=replayed.dry_run, replayed=replayed.ids, refused=replayed.refused)
 
@@ -112,7 +112,7 @@ async def purge(
     require_choice(id, guild_id, queue, type, before, everything=everything)
     guild = guild_for(caller, guild_id)
     purged = await router.dead_letters.apurge(
-        id=id, guild=guild, queue=queue, type=type, before=before, limit=limit, operator=caller.role
+        id=id, guild=guild, queue=queue, type=type, before=before, limit=limit, operator=caller.who
     )
     return PurgeAnswer(purged=purged)
 

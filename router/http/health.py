@@ -157,7 +157,7 @@ async def alerts(router: TheRouter) -> AlertsBody:
 )
 async def reset(service: BreakerName, router: TheRouter, caller: Operator) -> Answered:
     """Close a breaker at once; whoever waits for it goes on. Audited."""
-    if not await router.areset_breaker(service, operator=caller.role):
+    if not await router.areset_breaker(service, operator=caller.who):
         raise HttpProblem(404, "unknown_breaker", "There is no breaker of this name.", retryable=False)
     return Answered()
 

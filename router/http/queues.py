@@ -241,21 +241,21 @@ async def demo(
 @routes.post("/pause/{queue}", response_model=Answered, responses=problems(422))
 async def pause(queue: QueueName, router: TheRouter, caller: Operator) -> Answered:
     """Start nothing of it any more; what runs may end. Survives a restart."""
-    await router.queues.apause(queue, operator=caller.role)
+    await router.queues.apause(queue, operator=caller.who)
     return Answered()
 
 
 @routes.post("/resume/{queue}", response_model=Answered, responses=problems(422))
 async def resume(queue: QueueName, router: TheRouter, caller: Operator) -> Answered:
     """Go on."""
-    await router.queues.aresume(queue, operator=caller.role)
+    await router.queues.aresume(queue, operator=caller.who)
     return Answered()
 
 
 @routes.delete("/purge/{queue}", response_model=PurgeBody, responses=problems(422))
 async def purge(queue: QueueName, router: TheRouter, caller: Operator) -> PurgeBody:
     """Take back every command of it that has not started, and drop every entry nobody claimed."""
-    return PurgeBody(queue_name=queue, purged=await router.queues.apurge(queue, operator=caller.role))
+    return PurgeBody(queue_name=queue, purged=await router.queues.apurge(queue, operator=caller.who))
 
 
 # ------------------------------------------------------------------------ inside

@@ -12,6 +12,8 @@ from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
 from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
+from router.messages.base import Message
+from router.messages.redaction import Secrets, has_secrets
 from router.messages.seal import unseal
 from router.protocols import results
 from router.protocols.context import Context
@@ -201,13 +203,14 @@ class Executor:
 class _CommandRun(Run):
     """One command by its handler."""
 
-    __slots__ = ("_executor", "given_up", "handler", "protocol", "ticket", "waiters")
+    __slots__ = ("_command", "_executor", "given_up", "handler", "protocol", "ticket", "waiters")
 
     def __init__(self, executor: Executor, handler: Handler, ticket: Ticket, done: Done, protocol: str) -> None:
         super().__init__(is_async=handler.is_async, timeout=handler.timeout, deadline=ticket.deadline)
         self.start_by = ticket.start_by
         self.lapsed = ticket.lapsed
         self._executor = executor
+        self._command: Any = None
         self.handler = handler
         self.ticket = ticket
         self.protocol = protocol
@@ -224,6 +227,7 @@ class _CommandRun(Run):
             command = self._executor.decode(ticket.envelope)
         except Exception as error:  # noqa: BLE001 - whatever a body does to the decoder, it is the body's fault
             return _Undecodable(error)
+        self._command = command
         return self.handler.target()(command, Context(ticket, command, deadline))
 
     def outcome(self, value: Any) -> Outcome:
@@ -233,7 +237,7 @@ class _CommandRun(Run):
         binding = self.handler.binding
         if binding is not None:
             binding.leave()
-        self._executor.ended(self, outcome, began=True)
+        self._executor.ended(self, without_secrets(outcome, self._command), began=True)
 
     def late(self, outcome: Outcome) -> None:
         self._executor.given_up(self, outcome)
@@ -286,6 +290,14 @@ class _VerifyRun(Run):
         done, self._done = self._done, None
         if done is not None:
             tell(done, happened)
+
+
+def without_secrets(outcome: Outcome, command: Any) -> Outcome:
+    """The same, its fault without the values that the command's type declares sensitive."""
+    fault = outcome.fault
+    if fault is None or not isinstance(command, Message) or not has_secrets(type(command)):
+        return outcome
+    return outcome._replace(fault=fault._replace(message=Secrets(command).hide(fault.message)))
 
 
 class _Undecodable:

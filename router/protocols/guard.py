@@ -23,7 +23,7 @@ from router.messages.base import Message
 from router.permissions.decision import Allowed, Authorizer, Decision, Denied, Judge, Unknown
 from router.protocols import results
 from router.protocols.calling import cannot_take, is_async
-from router.protocols.executor import tell
+from router.protocols.executor import tell, without_secrets
 from router.protocols.workshop import Run, Workshop
 
 logger = logging.getLogger("router.permissions")
@@ -111,6 +111,19 @@ class Guard:
             if self._users:
                 return
         self._workshop.close(0.0)
+
+    def discreet(self, envelope: Envelope, done: Done) -> Done:
+        """``done`` that hears no fault with a secret of the command in it, whoever executed and worded it."""
+
+        def hushed(outcome: Outcome) -> None:
+            if outcome.fault is not None and outcome.verdict is not Verdict.APPLIED:
+                try:
+                    outcome = without_secrets(outcome, self._decode(envelope))
+                except Exception:  # noqa: BLE001 - a body that cannot be read has told nobody its secrets
+                    logger.debug("the faults of %s are shown as they are", envelope.id)
+            done(outcome)
+
+        return hushed
 
     def check(self, envelope: Envelope, decided: Callable[[Outcome | None], None]) -> None:
         """``decided(None)``: go on; else with what the attempt comes to instead. Called once, perhaps at once."""
@@ -287,6 +300,7 @@ class Guarded:
 
     def start(self, ticket: Ticket, done: Done) -> None:
         """See ``ExecutionProtocol``; nobody is asked when there is no authorizer."""
+        done = self._guard.discreet(ticket.envelope, done)
         if not self._guard.active:
             self.protocol.start(ticket, done)
             return
