@@ -1,0 +1,170 @@
+"""What a network does to the Redis store: each call of a long story loses its answer once, and nothing is different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from actors.errors import StoreUnavailable
+from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Nack, Note, Replay, Settle
+from actors.sharing import partition_of
+from actors.workers import Finish, Presence, Undertake
+from router.stores.contract import everything
+from router.stores.contract_base import NOW, accept, accepted
+from router.stores.contract_queues import entry, take
+from router.stores.redis.store import RedisStore
+from tests.servers.proxy import Proxy
+from tests.servers.shared import FOR_LONG, options, server
+
+ONE, TWO = "1", next(f"{n}" for n in range(2, 99) if partition_of(f"{n}", 2) != partition_of("1", 2))
+KEY = b"k" * 16
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with Proxy(server().port) as between:
+        yield between
+
+
+@pytest.fixture
+def store(proxy: Proxy) -> Iterator[RedisStore]:
+    made = RedisStore(f"redis://127.0.0.1:{proxy.port}/0", options(partitions=2, timeout=600), router="me")
+    yield made
+    made.close()
+
+
+def is_script(words: list[bytes]) -> bool:
+    return words[0] == b"EVALSHA"
+
+
+def story(store: RedisStore) -> Iterator[Any]:
+    """Every verb of every port, some with batches over two partitions; yields what was answered."""
+    store.open(NOW)
+    leases = store.leases()
+    leases.open()
+    yield [(each.router, each.name) for each in leases.join("me", "host", b"about", FOR_LONG)]
+    won = {lease.partition: lease.token for lease in leases.acquire("me", [0, 1], FOR_LONG)}
+    yield sorted(won)
+    for partition, token in won.items():
+        store.hold(partition, token)
+    yield leases.renew("me", won, FOR_LONG)
+    yield [(lease.router, lease.token == won[lease.partition]) for lease in leases.look()]
+    once = {"key": KEY, "idempotency_key": "once"}
+    names = [accept("a", guild=ONE), accept("b", guild=TWO, **once), accept("c", guild=ONE), accept("d", guild=TWO)]
+    yield store.write([*names, accept("later", guild=ONE, due_at=NOW + 50)], NOW)
+    yield store.write([accept("b2", guild=TWO, **once), accept("b3", guild=TWO, **once, fingerprint=b"x" * 16)], NOW)
+    yield store.write([Begin("a", 1, "direct", ONE), Begin("b", 1, "direct", TWO), Enter("later", ONE)], NOW + 1)
+    yield store.write(
+        [Defer("a", NOW + 9, 1, b"trail", "why", ONE), Settle("b", "ok", b"fine", b"", True, (), TWO)], NOW
+    )
+    yield store.write([accept("b4", guild=TWO, **once)], NOW)
+    yield store.write([Bury("c", "tried", b"dead", b"t", 3, ONE), Bury("d", "tried", b"dead", b"", 3, TWO)], NOW + 2)
+    yield store.write([Replay("c", 3, NOW + 99, ONE), Note(NOW, "operator", "c", ONE, "u", b"again")], NOW + 3)
+    yield store.pending(), store.delayed(), store.get("a"), store.dead_letters(DeadFilter())
+    yield store.purge_dead(DeadFilter(), 10)
+    yield store.append([entry(name) for name in "vwxyz"] + [entry("r", queue="other")], NOW)
+    tokens = take(store, 3)
+    yield tokens
+    yield store.extend([("v", tokens["v"])], NOW + 5_000)
+    yield store.begin([Undertake("q", "v", tokens["v"], "e", 1, "w")], NOW)
+    yield store.finish([Finish("q", "v", tokens["v"], "e", b"done", "asker", done=False)], NOW, 10)
+    yield store.answers("asker", ["q"])
+    store.heard("asker", [("q", "v")])
+    yield store.ack([("w", tokens["w"])], NOW, 10)
+    yield store.nack([Nack("x", tokens["x"], NOW, error="why", dead=True)], NOW, 0)
+    yield store.remove(["y", "r"])
+    tokens = take(store, 3)
+    yield store.nack([Nack("z", tokens["z"], NOW, error="why", dead=True)], NOW, 10)
+    yield store.replay_failed("q", [], NOW)
+    yield store.append([entry("s"), entry("t")], NOW)
+    yield store.purge("q")
+    store.pause("q", True)
+    store.report(Presence("w", "host", ("q",), (), (), 1), NOW, 100)
+    yield store.workers(NOW)
+    store.retire("w")
+    yield everything(store), store.audit(AuditFilter(id="c"))
+    while store.sweep(NOW + 10**12, 1_000):  # how many it says is no part of the story
+        pass
+    yield everything(store)
+    leases.release("me", won)
+    leases.leave("me")
+    yield [lease.router for lease in leases.look()], leases.join("you", "host", b"", FOR_LONG)[0].router
+    leases.close()
+
+
+def told(store: RedisStore) -> list[Any]:
+    answers = list(story(store))
+    store.close()
+    return answers
+
+
+@pytest.mark.parametrize("how", ["reply", "request", "half", "half reply"])
+def test_no_single_fault_makes_a_difference(proxy: Proxy, how: str) -> None:
+    """M8, M9: the story is told once for each of its calls, which fails; for every third of the lesser faults."""
+
+    def fresh() -> RedisStore:
+        return RedisStore(f"redis://127.0.0.1:{proxy.port}/0", options(partitions=2, lease_timeout=5_000), router="me")
+
+    wanted = told(fresh())
+    proxy.commands.clear()
+    assert told(fresh()) == wanted
+    calls = sum(map(is_script, proxy.commands))  # all scripts are loaded by now
+    assert calls > 50
+    for number in range(0, calls, 1 if how == "reply" else 3):
+        count = iter(range(calls))
+        proxy.fail(lambda words, n=number, count=count: is_script(words) and next(count) == n, how)
+        before = proxy.failed
+        assert told(fresh()) == wanted, f"call {number}"
+        assert proxy.failed == before + 1
+
+
+def test_an_answer_lost_twice_is_in_doubt_and_to_write_it_again_changes_nothing(
+    proxy: Proxy, store: RedisStore
+) -> None:
+    store.open(NOW)
+    batch = [accept("a", guild=ONE), accept("b", guild=TWO)]
+    proxy.fail(lambda words: is_script(words) and b":p0}" in words[3], "reply", times=2)
+    with pytest.raises(StoreUnavailable) as caught:
+        store.write(batch, NOW)
+    assert caught.value.doubt
+    first = store.write(batch, NOW + 5)
+    assert [result.sequence for result in first] == [1, 1]
+    assert store.get("a").accepted_at == NOW
+    assert store.stats()["bot:moderation"].pending == 2
+
+
+def test_silence_is_in_doubt_and_is_not_asked_twice(proxy: Proxy, store: RedisStore) -> None:
+    store.open(NOW)
+    before = len(proxy.commands)
+    proxy.fail(is_script, "silence")
+    with pytest.raises(StoreUnavailable, match="in time") as caught:
+        store.write([accept("a", guild=ONE)], NOW)
+    assert caught.value.doubt
+    assert sum(map(is_script, proxy.commands[before:])) == 1
+    accepted(store, accept("b", guild=ONE))
+    assert store.write([accept("a", guild=ONE)], NOW)[0].sequence == 1
+
+
+def test_who_was_never_reached_leaves_no_doubt() -> None:
+    store = RedisStore("redis://127.0.0.1:1/0", options())
+    with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+        store.open(NOW)
+    assert not caught.value.doubt
+
+
+def test_a_broken_connection_is_mended_within_the_call(proxy: Proxy, store: RedisStore) -> None:
+    store.open(NOW)
+    proxy.cut()
+    accepted(store, accept("a", guild=ONE))
+
+
+def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore) -> None:
+    store.open(NOW)
+    client = server().client()
+    client.script_flush()
+    accepted(store, accept("a", guild=ONE), accept("b", guild=TWO))
+    client.script_flush()
+    client.close()
+    assert [record.sequence for record in store.arrived({0: 0, 1: 0})] == [1, 1]
