@@ -12,7 +12,7 @@ from tests.engine.world import Maker, World
 Make = Callable[..., World]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """``make(**options)``: a world; ``make(after=world)``: one more, on what the other had stored when killed."""
     maker = Maker(request.param, tmp_path)

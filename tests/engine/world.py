@@ -43,6 +43,7 @@ from actors.runtime.testing import ManualClock, Stepper
 from actors.tables.breakers import Breakers
 from router.stores.memory import MemoryStore
 from router.stores.sqlite import SqliteStore
+from tests.servers.shared import Alone, store_of_one
 
 APPLIED = Outcome(Verdict.APPLIED)
 FAILED = Outcome(Verdict.NOT_APPLIED, executed=True, fault=Fault("handler_error", "it raised", True))
@@ -508,6 +509,8 @@ class Maker:
     def _fresh(self) -> Any:
         if self._kind == "memory":
             return MemoryStore()
+        if self._kind == "redis":
+            return store_of_one()
         return SqliteStore(str(self._folder / f"{len(self._worlds)}.db"), synchronous="NORMAL")
 
     def _left_by(self, world: World) -> Any:
@@ -515,6 +518,8 @@ class Maker:
         store = world.backend
         if isinstance(store, MemoryStore):
             return store
+        if isinstance(store, Alone):
+            return store.successor()
         # As the files were at the kill: closing the old one afterwards cannot help the new one.
         copy = self._folder / f"{len(self._worlds)}.db"
         for end in ("", "-wal"):
