@@ -21,6 +21,7 @@ class Contract:
 
     durable = True  #: what was answered is there after ``reopen``
     transactional = True  #: ``together`` undoes everything when its body raises
+    one_order = True  #: positions rise over all guilds; else only within slices of them, see ``actors.sharing``
 
     def make(self) -> Any:
         """A new, empty backend, not opened."""

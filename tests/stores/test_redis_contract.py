@@ -28,6 +28,11 @@ class TestRedis(BackendContract):
         return self.stores[-1]
 
 
+class TestRedisInSlices(TestRedis):
+    one_order = False
+    partitions = 4
+
+
 class TestRedisShared(SharedContract):
     """Several handles on one store."""
 

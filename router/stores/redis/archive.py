@@ -121,31 +121,17 @@ class RedisArchive(RedisMessages):
                 zip(*sizes, strict=True), (keep.audit_rows, keep.audit_rows, keep.dead_rows), strict=True
             )
         )
-        if len(held) > limit:  # not always the same ones
-            start = now % len(held)
-            held = (held[start:] + held[:start])[:limit]
-        calls = [
-            self._script(
-                SWEEP,
-                partition,
-                pack(
-                    (
-                        now,
-                        self.router,
-                        self._epochs[partition],
-                        self._tokens.get(partition, 0),
-                        max(1, limit // len(held)),
-                        ends[partition],
-                        keep.audit_edge(now),
-                        dead[partition],
-                        keep.dead_edge(now),
-                        notes[partition],
-                    )
-                ),
-            )
-            for partition in held
-        ]
-        return sum(max(0, swept) for swept in self._run(calls, writes=True))
+        swept = 0
+        while held and swept < limit:
+            some, held = held[: limit - swept], held[limit - swept :]
+            each = (limit - swept) // len(some)
+            calls = []
+            for number in some:
+                order = (now, self.router, self._epochs[number], self._tokens.get(number, 0), each, ends[number])
+                edges = (keep.audit_edge(now), dead[number], keep.dead_edge(now), notes[number])
+                calls.append(self._script(SWEEP, number, pack(order + edges)))
+            swept += sum(max(0, count) for count in self._run(calls, writes=True))
+        return swept
 
     def _script(self, script: Any, partition: int, *arguments: Any) -> Call:
         return run_script(script, [self.names.partitions[partition]], *arguments)

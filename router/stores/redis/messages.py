@@ -49,6 +49,8 @@ class RedisMessages(RedisBase):
             kind = type(write)
             if kind is Accept:
                 partition = self._part(write.envelope.guild)  # type: ignore[union-attr]  # an Accept
+                if self.partitions > 1:
+                    self._where[write.envelope.id] = partition  # type: ignore[union-attr]  # likewise
             else:
                 partition = self._partition_of(write)
                 if partition < 0:
@@ -71,8 +73,8 @@ class RedisMessages(RedisBase):
             for number, each in zip(part.numbers, unpack(answer), strict=True):
                 results[number] = result_of(batch[number], each, partition)
             self._taught.update((partition, *pair) for pair in part.learn)
-            if self.partitions > 1:
-                self._remember(part, partition)
+        while len(self._where) > REMEMBERED:
+            del self._where[next(iter(self._where))]
         return results
 
     def _write_call(self, partition: int, part: _Part, now: int) -> Call:
@@ -96,14 +98,6 @@ class RedisMessages(RedisBase):
         for other in write.opposes:
             if (partition, kind, other) not in self._taught:
                 part.learn[kind, other] = None
-
-    def _remember(self, part: _Part, partition: int) -> None:
-        where = self._where
-        for write in part.writes:
-            if write[0] == 1:
-                where[write[1]] = partition
-        while len(where) > REMEMBERED:
-            del where[next(iter(where))]
 
     def _partition_of(self, write: Any) -> int:
         """That of its guild; without one, where its id is; -1: nowhere."""
