@@ -66,8 +66,13 @@ def test_the_example_of_dead_letters_runs(tmp_path: Path) -> None:
     assert result.stdout == "KICK_USER handler_error ConnectionError: the chat service is away\n"
 
 
+def test_the_example_of_health_runs(tmp_path: Path) -> None:
+    result = run_script(example("router.health()"), tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def test_every_python_example_is_run() -> None:
-    assert len(blocks("python")) == 6
+    assert len(blocks("python")) == 7
 
 
 def test_the_errors_are_where_the_readme_says() -> None:
@@ -76,7 +81,12 @@ def test_the_errors_are_where_the_readme_says() -> None:
     for names, module in rows:
         for name in re.findall(r"`(\w+)`", names):
             assert issubclass(getattr(importlib.import_module(module), name), Exception)
-    assert set(re.findall(r"`(\w+)`", rows[1][0])) == {"Refused"} | {kind.__name__ for kind in Refused.__subclasses__()}
+    assert set(re.findall(r"`(\w+)`", rows[1][0])) == {kind.__name__ for kind in below(Refused)}
+
+
+def below(kind: type[Exception]) -> set[type[Exception]]:
+    """The class and everything that is one."""
+    return {kind}.union(*(below(each) for each in kind.__subclasses__()))
 
 
 def test_the_daemon_example_runs(tmp_path: Path) -> None:
@@ -89,6 +99,14 @@ def test_the_daemon_example_runs(tmp_path: Path) -> None:
         for command in commands[1:]:
             with running(*command[1:], "--url", daemon.url, cwd=tmp_path) as process:
                 assert process.ended() == 0, "".join(process.lines)
+        *watching, scrape = [line[2:] for line in blocks("console")[2].splitlines()]
+        for line in watching:
+            once = ["--once"] if line.endswith("monitor") else []  # else it runs until somebody ends it
+            with running(*shlex.split(line)[1:], *once, "--url", daemon.url, cwd=tmp_path) as process:
+                assert process.ended() == 0, "".join(process.lines)
+        address = shlex.split(scrape)[2].replace("127.0.0.1:8600", daemon.url)
+        with urllib.request.urlopen(address, timeout=20) as response:
+            assert b"guild_router_accepted_total 1.0" in response.read()
         curl = shlex.split(blocks("console")[1].removeprefix("$ "))
         url = curl[2].replace("127.0.0.1:8600", daemon.url)
         headers = dict([curl[curl.index("-H") + 1].split(": ")])
