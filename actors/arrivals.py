@@ -41,13 +41,20 @@ class Arrivals:
         """Others may have accepted into these; none: into any."""
         self._look.update(partitions or (holding.partition for holding in self._holdings.all()))
 
-    def is_new(self, partition: int, position: int) -> bool:
-        """Whether an accepted position was not passed on yet; what is not open here is looked at by who opens it."""
-        holding = self._open(partition)
-        return holding is None or position > holding.newest
+    def is_open(self, partition: int) -> bool:
+        """Whether its places are passed on here; what is being taken over is read by who takes it."""
+        return self._open(partition) is not None
 
-    def collect(self, store: SharedStore) -> list[Place]:
-        """All that may be passed on now; raises ``StoreError``, and then they come with the next look."""
+    def is_known(self, partition: int, position: int) -> bool:
+        """Whether an accepted position was passed on before."""
+        holding = self._open(partition)
+        return holding is not None and position <= holding.newest
+
+    def collect(self, store: SharedStore) -> tuple[list[Place], list[Place]]:
+        """All that may be passed on now; and own ones that the store does not have any more, for they had ended before.
+
+        Raises ``StoreError``, and then they come with the next look.
+        """
         own, self._own = self._own, {}
         look, self._look = self._look, set()
         places: list[Place] = []
@@ -56,12 +63,28 @@ class Arrivals:
             if holding is not None and not self._in_a_row(holding, mine, places):
                 look.add(partition)
         after = {partition: holding.newest for partition in look if (holding := self._open(partition)) is not None}
+        asked = set(after)
         while after:
             after = self._read(store, after, own, places)
-        return places
+        if self._look or not own:
+            return places, []
+        passed = {place.position for place in places}
+        return places, [
+            place
+            for partition, mine in own.items()
+            if partition in asked
+            for position, place in mine.items()
+            if position not in passed
+        ]
 
     def _in_a_row(self, holding: Holding, mine: dict[int, Place], places: list[Place]) -> bool:
-        """Pass on those that follow without a gap; whether that were all."""
+        """Pass on those that follow without a gap; whether that were all.
+
+        Until something new was read, what follows may be an old one that ended before this router came, and was sent
+        again: then only the store knows.
+        """
+        if not holding.sure:
+            return False
         for position in sorted(mine):
             if position <= holding.newest:
                 continue
@@ -89,6 +112,7 @@ class Arrivals:
             if holding is None:
                 continue
             found[partition] = found.get(partition, 0) + 1
+            holding.sure = True
             self._pass(holding, own.get(partition, {}).get(record.position) or self._place(record), places)
         return {
             partition: holding.newest

@@ -22,6 +22,7 @@ from actors.messages import (
     Due,
     Entered,
     Gone,
+    Recheck,
     Replied,
     Seized,
     Settled,
@@ -224,7 +225,7 @@ class Journal(Actor):
             result = results[at]
             if type(result) is Accepted and self._holdings is not None:
                 partition = self._holdings.partition(item.envelope.guild)
-                if self._holdings.taken(partition) is not None and not arrived.is_new(partition, result.position):
+                if arrived.is_known(partition, result.position):
                     asked.append(at)
         if not asked:
             return
@@ -250,12 +251,17 @@ class Journal(Actor):
         """What has come into this router's partitions, in the order of position."""
         if self._arrived:
             try:
-                places = self._arrived.collect(cast("SharedStore", self._store))
+                places, ended = self._arrived.collect(cast("SharedStore", self._store))
             except StoreError as error:
                 logger.warning("arrivals could not be read: %s", error)  # the next look finds them
-            else:
-                if places:
-                    self._tell(self._deduplicator(), [Entered(places)])
+                return
+            if places:
+                self._tell(self._deduplicator(), [Entered(places)])
+            if ended:
+                # They were sent again after their end. Whoever waits for it is told as soon as it was looked up.
+                ids = [place.envelope.id for place in ended]
+                self._backlog.leave(ids)
+                self._tell(self._deduplicator(), [Recheck(ids)])
 
     def _tell_commits(self, commits: list[Commit | Due], writes: list[Write], results: list[Result]) -> None:
         told: dict[Ref, list[object]] = {}
@@ -317,9 +323,10 @@ class Journal(Actor):
             if type(result) is not Accepted:
                 continue
             envelope = item.envelope
-            if self._holdings is None or self._holdings.of(envelope.guild) is None:
-                elsewhere.append(envelope.id)  # its owner counts it
-            elif result.position:
+            partition = self._holdings.partition(envelope.guild) if self._holdings is not None else 0
+            if not arrived.is_open(partition):
+                elsewhere.append(envelope.id)  # whoever owns it counts it, or whoever takes it over
+            elif result.position and not arrived.is_known(partition, result.position):
                 arrived.own(
                     Place(
                         envelope,

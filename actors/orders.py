@@ -108,10 +108,10 @@ class Orders:
                 self._elsewhere("cancel", [id], _guild_of(stored), answered)
 
         def answered(value: Any) -> None:
-            if value is True:
+            if not isinstance(value, OwnerAway):
                 settle(promise)(value)
                 return
-            # It may be our own doing all the same: the answer was lost, and it was done again in vain.
+            # It may have been done all the same, and only the answer been lost.
             end: Callable[[Backend, int], Any] = lambda store, _: _is_cancelled(store.get(id)) or value  # noqa: E731 - typed
             self._ask("journal", StoreCall(end, settle(promise)), promise)
 
@@ -241,20 +241,20 @@ class Orders:
         """Dead letters live again, in the order ``choose(store, now)`` gives; audited. ``lease``: ms they live."""
         promise: Promise[Replayed] = Promise()
 
-        def replay(store: Backend, now: int) -> tuple[Revived, dict[int, list[str]]]:
+        def replay(store: Backend, now: int) -> tuple[Revived, list[DeadLetter]]:
             letters = choose(store, now)
             mine = letters if dry_run else [letter for letter in letters if self._is_mine(letter.guild)]
             revived = revive(store, mine, now, max_replays=max_replays, lease=lease, dry_run=dry_run, operator=operator)
-            return revived, {} if dry_run else self._by_partition(letters)
+            return revived, [] if dry_run or self.tables.holdings is None else letters
 
         def done(result: Any) -> None:
             if isinstance(result, Exception):
                 promise.offer_failure(result)
                 return
-            revived, others = result
+            revived, letters = result
             self._enter_revived(revived)
-            if others:
-                self._replay_elsewhere(revived.replayed, others, [max_replays, lease, operator], promise)
+            if self._by_partition(letters):
+                self._replay_elsewhere(revived.replayed, letters, [max_replays, lease, operator], promise)
             else:
                 promise.offer(revived.replayed)
 
@@ -282,8 +282,10 @@ class Orders:
         return found
 
     def _replay_elsewhere(
-        self, mine: Replayed, others: dict[int, list[str]], rest: list[Any], promise: Promise[Replayed]
+        self, mine: Replayed, letters: list[DeadLetter], rest: list[Any], promise: Promise[Replayed]
     ) -> None:
+        others = self._by_partition(letters)
+        place = {letter.id: at for at, letter in enumerate(letters)}
         ids, refused = list(mine.ids), list(mine.refused)
         parts: Promise[int] = Promise()
         tally = Tally(len(others), parts)
@@ -301,7 +303,8 @@ class Orders:
 
         def all_done(count: Promise[int]) -> None:
             value = outcome_of(count)
-            settle(promise)(value if isinstance(value, Exception) else Replayed(ids, refused, dry_run=False))
+            replayed = Replayed(sorted(ids, key=place.__getitem__), refused, dry_run=False)
+            settle(promise)(value if isinstance(value, Exception) else replayed)
 
         parts.add_done_callback(all_done)
 

@@ -73,7 +73,6 @@ class Relay(Actor):
         self._holdings = holdings
         self._journal = journal
         self._perform = perform
-        self._number = 0
         self._open: dict[int, _Open] = {}
         self._done: OrderedDict[tuple[str, int], list[Any] | None] = OrderedDict()  # None: under way
 
@@ -100,13 +99,13 @@ class Relay(Actor):
     # ------------------------------------------------------------ asking
 
     def _ask(self, order: Order) -> None:
-        self._number += 1
+        number = next(self._holdings.orders)
         others = {member.router for member in self._holdings.members} - {self._holdings.router}
-        one = self._open[self._number] = _Open(order, others if order.partition == ALL else set())
+        one = self._open[number] = _Open(order, others if order.partition == ALL else set())
         if order.partition == ALL and not others:
-            self._finish(self._number, one)
+            self._finish(number, one)
             return
-        self._send(self._number, one)
+        self._send(number, one)
 
     def _send(self, number: int, one: _Open) -> None:
         one.times += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from itertools import count
 from threading import Lock
 
 from actors.sharing import Lease, Member, partition_of
@@ -34,6 +35,7 @@ class Holding:
         "newest",
         "partition",
         "stage",
+        "sure",
         "token",
         "until",
     )
@@ -44,6 +46,7 @@ class Holding:
         self.until = until  #: steady seconds; before this time nobody else can have it
         self.stage = Stage.WON
         self.newest = 0  #: the highest position its guilds were given
+        self.sure = False  #: nothing that ended under an earlier owner stands above it
         self.gone = False
         self.left_at = 0.0  #: since when it is ``LEAVING``
         self._monotonic = monotonic
@@ -88,6 +91,7 @@ class Holdings:
         self.members: list[Member] = []  #: as last seen
         self.leases: list[Lease] = []  #: likewise
         self.seen_at = 0  #: when, ms since the epoch by our clock; 0: never
+        self.orders = count(1)  #: numbers of the orders this router gave to others; none is used twice
         self.departing = False  #: the router is stopping in good order
         self._monotonic = monotonic
         self._held: dict[int, Holding] = {}

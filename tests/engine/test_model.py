@@ -20,7 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from actors.codec import decode
 from actors.options import Options
 from actors.policy.facts import Backoff, ConflictPolicy, Facts
-from tests.engine.world import APPLIED, DOUBT, FAILED, REJECTED, Maker, Sender, deferred
+from tests.engine.world import APPLIED, DOUBT, FAILED, REJECTED, Maker, Sender, World, deferred
 
 pytestmark = pytest.mark.timeout(300)  # about 20 s a store on a quiet machine
 
@@ -232,22 +232,22 @@ class Machine(RuleBasedStateMachine):
     @rule(id_=sent)
     def send_again(self, id_: str) -> None:
         """The same envelope, as a sender does who heard nothing."""
-        sender = next(each for each in (*self.world.senders, *self.old) if each.id == id_)
+        sender = next(each for each in (*self.senders, *self.old) if each.id == id_)
         if sender.envelope.id not in self.model.commands:
             return  # a duplicate was never stored; sent again it is one more
         (again,) = self.world.post(sender.envelope)
         self.world.senders.remove(again)
         self.settle()
-        expected = self.model.commands[id_].status
-        assert (again.status or "") == expected, f"{again}: {expected}"
+        self.expect(again, self.model.commands[id_].status)
 
     @rule(data=st.data(), outcome=st.sampled_from(sorted(OUTCOMES)), truth=st.sampled_from([True, False, None]))
     def finish(self, data: Any, outcome: str, truth: bool | None) -> None:
-        if not self.world.held:
+        if not self.held:
             return
-        id_ = data.draw(st.sampled_from(sorted(self.world.held)))
-        self.world.direct.truth[id_] = truth
-        self.world.finish(id_, OUTCOMES[outcome])
+        id_ = data.draw(st.sampled_from(sorted(self.held)))
+        world = self.held[id_]
+        world.direct.truth[id_] = truth
+        world.finish(id_, OUTCOMES[outcome])
         self.model.finish(self.model.commands[id_], outcome, self.world.clock.now(), truth)
         self.settle()
 
@@ -263,7 +263,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.world.crash(name)
         if busy and self.world.held:
-            id_ = sorted(self.world.held)[0]
+            id_ = min(self.world.held)
             self.world.finish(id_, OUTCOMES[outcome])
             self.model.finish(self.model.commands[id_], outcome, self.world.clock.now(), None)
         self.settle()
@@ -283,6 +283,7 @@ class Machine(RuleBasedStateMachine):
     @rule(id_=sent)
     def cancel(self, id_: str) -> None:
         command = self.model.commands.get(id_)
+        self.before_an_order()
         done = self.world.engine.cancel(id_).get(5)
         possible = command is not None and not command.status and id_ not in self.model.running and not command.doubt
         assert done is possible, (id_, done)
@@ -297,6 +298,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: any(each.status == "dead" for each in self.model.commands.values()))
     @rule()
     def replay(self) -> None:
+        self.before_an_order()
         chosen = [letter.id for letter in self.world.letters()]
         dead = [each.id for each in self.model.commands.values() if each.status == "dead"]
         assert sorted(chosen) == sorted(dead)
@@ -317,6 +319,38 @@ class Machine(RuleBasedStateMachine):
         self.world.engine.pause(queue, paused).get(5)
         (self.model.paused.add if paused else self.model.paused.discard)(queue)
         self.settle()
+
+    def expect(self, sender: Sender, status: str) -> None:
+        """What it was told."""
+        assert sender.status == status, f"{sender}: {status}"
+
+    def before_an_order(self) -> None:
+        """Nobody else is in the way."""
+
+    # ------------------------------------------------------------ where to look
+
+    @property
+    def senders(self) -> list[Sender]:
+        """Whose process lives."""
+        return self.world.senders
+
+    @property
+    def held(self) -> dict[str, World]:
+        """Attempts that wait for ``finish``, and in which world."""
+        return dict.fromkeys(self.world.held, self.world)
+
+    @property
+    def worlds(self) -> list[World]:
+        """Every router that lives."""
+        return [self.world]
+
+    def stored(self, id_: str) -> Any:
+        """As the store knows it."""
+        return self.world.stored(id_)
+
+    def pending(self, guild: str) -> list[Any]:
+        """Of a guild, in order."""
+        return self.world.backend.pending(guild)  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------ what must be true
 
@@ -339,14 +373,15 @@ class Machine(RuleBasedStateMachine):
     def same(self) -> None:
         if not hasattr(self, "world"):
             return
-        world, model = self.world, self.model
-        world.check()
-        assert set(world.held) == set(model.running), "who runs"
+        model = self.model
+        for world in self.worlds:
+            world.check()
+        assert set(self.held) == set(model.running), f"{self.held} run, not {model.running}"
         for command in model.commands.values():
-            stored = world.stored(command.id)
+            stored = self.stored(command.id)
             assert stored is not None, command
             assert stored.status == command.status, (command, stored.status)
-        for sender in world.senders:
+        for sender in self.senders:
             expected = model.commands[self.waiting[sender.id]].status
             told = sender.answers[0].status.value if sender.answers else ""
             if expected:
@@ -355,30 +390,35 @@ class Machine(RuleBasedStateMachine):
                 assert told == "", (sender, expected)
             assert not sender.refusals, sender
         for lane, commands in model.lanes.items():
-            pending = [each for each in world.backend.pending(lane[0]) if _subject(each.frame) == lane[1]]
+            pending = [each for each in self.pending(lane[0]) if _subject(each.frame) == lane[1]]
             assert [_id(each.frame) for each in pending] == [each.id for each in commands], lane
-        assert world.engine.tables.backlog.total == len(model.delayed) + sum(map(len, model.lanes.values()))
-        assert world.engine.tables.gate.running == len(model.running)
-        assert len(world.engine.tables.flights) == len(model.running)
+        tables = [world.engine.tables for world in self.worlds]
+        assert sum(each.backlog.total for each in tables) == len(model.delayed) + sum(map(len, model.lanes.values()))
+        assert sum(each.gate.running for each in tables) == len(model.running)
+        assert sum(len(each.flights) for each in tables) == len(model.running)
 
     def to_rest(self) -> None:
         for queue in ("q", "r"):
             self.pause(queue, False)
         for _ in range(400):
             self.same()
-            for id_ in self.world.held:
-                self.world.finish(id_)
+            for id_, world in self.held.items():
+                world.finish(id_)
                 self.model.finish(self.model.commands[id_], "applied", self.world.clock.now(), None)
                 self.settle()
             if not self.model.delayed and not any(self.model.lanes.values()):
                 break
             self.advance(1)
         self.same()
-        self.world.at_rest()
+        self.check_rest()
         assert all(command.status for command in self.model.commands.values())
         ends = [line.id for line in self.world.audit() if line.kind == "settled"]
         for command in self.model.commands.values():
             assert ends.count(command.id) == 1 + command.replays, command
+
+    def check_rest(self) -> None:
+        """Nothing is left anywhere."""
+        self.world.at_rest()
 
 
 def _id(frame: bytes) -> str:
