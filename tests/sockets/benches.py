@@ -16,8 +16,8 @@ from actors.ports import Ticket
 from actors.runtime.testing import ManualClock
 from router.frames import MSGPACK, decode_from_router, encode
 from router.frames.frame import Fault, Frame
-from router.frames.from_router import AskRecord, Order, Sealed
-from router.frames.to_router import Announce, Executed, Hello, Recorded, RecordLine, Refused, Taken
+from router.frames.from_router import AskRecord, Order, Pong, Sealed
+from router.frames.to_router import Announce, Executed, Hello, Ping, Recorded, RecordLine, Refused, Taken
 from router.http.app import create_app
 from router.http.server import bind, make_server, url_of
 from router.protocols.executor import Executor
@@ -66,7 +66,7 @@ class ExecutingBot:
         self._executor.open("bot")
         self._stack = ExitStack()
         self._socket = self._stack.enter_context(connect(url, subprotocols=[MSGPACK], compression=None))
-        self.answered = threading.Semaphore(0)  # released at each answer about the record
+        self.answered = threading.Semaphore(0)  # released when an answer about the record has been heard
         self._say(Hello(correlation_id="hello", name="bot", instance="only"))
         self._socket.recv(CAP)
         handles = executor.handlers.types()
@@ -91,6 +91,8 @@ class ExecutingBot:
                 frame = decode_from_router(self._socket.recv(), MSGPACK)
                 if isinstance(frame, Order):
                     self._execute(frame)
+                elif isinstance(frame, Pong):
+                    self.answered.release()
                 elif isinstance(frame, AskRecord):
                     for sealed in frame.envelopes:
                         self._look(frame.correlation_id, envelope_of(sealed))
@@ -115,7 +117,7 @@ class ExecutingBot:
             else:
                 line = RecordLine(id=envelope.id, state="done", outcome="applied" if happened else "not_applied")
             self._say(Recorded(correlation_id=correlation_id, entries=[line]))
-            self.answered.release()
+            self._say(Ping(correlation_id="heard"))  # answered when what was said before has been heard
 
         self._executor.verify(envelope, found)
 

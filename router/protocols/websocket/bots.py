@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from actors.envelope import Envelope
 from actors.policy.balancing import Balance, Balancer, Candidate, shard_of
 from router.frames.frame import Frame
 
+K = TypeVar("K", bound=Hashable)
+
+WINDOW = 64  # bots that are compared for one command
 STALLED = 5_000  # ms without the ``ack`` of a command that was sent: it gets no other until then
 
 
@@ -79,11 +83,16 @@ class Bot:
 
 
 class Bots:
-    """All of them, by name. Not thread-safe."""
+    """All of them, by name, by shard and by type. Not thread-safe."""
 
     def __init__(self, how: Balance = Balance.ROUND_ROBIN) -> None:
         self._bots: dict[str, Bot] = {}
         self._balancer = Balancer(how)
+        self._turn = 0
+        self._counts: Counter[int] = Counter()  # shard counts that are announced: one, unless somebody reshards
+        self._sharded: dict[Bot, None] = {}
+        self._by_shard: dict[tuple[int, int], dict[Bot, None]] = {}
+        self._by_type: dict[str, dict[Bot, None]] = {}  # of those without shards
 
     def __len__(self) -> int:
         return len(self._bots)
@@ -96,25 +105,91 @@ class Bots:
         """The one that is connected under this name."""
         return self._bots.get(name)
 
-    def add(self, bot: Bot) -> Bot | None:
-        """It connected; the one it replaces, if any."""
-        former = self._bots.pop(bot.name, None)
-        self._bots[bot.name] = bot
-        return former
+    def add(self, bot: Bot, offer: Offer) -> Bot | None:
+        """It connected, or offers something else now; the other one that it replaces, if any."""
+        former = self._bots.get(bot.name)
+        if former is not None:
+            self._unlist(former)
+        if former is not bot:
+            self._bots.pop(bot.name, None)
+            self._bots[bot.name] = bot
+        bot.offer = offer
+        self._list(bot)
+        return former if former is not bot else None
 
     def remove(self, bot: Bot) -> None:
         """Its connection ended."""
         if self._bots.get(bot.name) is bot:
+            self._unlist(bot)
             del self._bots[bot.name]
             self._balancer.forget(bot.name)
 
-    def fitting(self, envelope: Envelope, now: int) -> list[Bot]:
+    def fitting(self, envelope: Envelope, now: int) -> Iterator[Bot]:
         """Who could execute it, full or not: those that own its shard if there are any, else those without shards."""
-        found = [bot for bot in self._bots.values() if bot.fits(envelope) and not bot.stalled(now)]
-        return [bot for bot in found if bot.offer.shards is not None] or found
+        for group in self._groups(envelope):
+            found = False
+            for bot in group:
+                if bot.fits(envelope) and not bot.stalled(now):
+                    found = True
+                    yield bot
+            if found:
+                return
 
-    def choose(self, among: Iterable[Bot]) -> Bot | None:
-        """Whose turn it is of those that are not full; it counts as its turn."""
+    def room(self) -> bool:
+        """Whether any of them could be given anything."""
+        return any(not bot.draining and len(bot.running) < bot.offer.capacity for bot in self._bots.values())
+
+    def choose(self, envelope: Envelope, now: int) -> Bot | None:
+        """Whose turn it is of those that fit and are not full; it counts as its turn."""
+        fitting = list(self.fitting(envelope, now))
+        if len(fitting) <= WINDOW:
+            return self._pick(fitting)
+        # Of very many it is enough to look at some, other ones each time.
+        self._turn = (self._turn + WINDOW) % len(fitting)
+        turned = fitting[self._turn :] + fitting[: self._turn]
+        return next(
+            (bot for start in range(0, len(turned), WINDOW) if (bot := self._pick(turned[start : start + WINDOW]))),
+            None,
+        )
+
+    def _pick(self, among: Sequence[Bot]) -> Bot | None:
         candidates = [Candidate(bot.name, len(bot.running), bot.offer.capacity, bot.offer.weight) for bot in among]
         chosen = self._balancer.pick(candidates)
         return None if chosen is None else self._bots[chosen.name]
+
+    def _groups(self, envelope: Envelope) -> Iterator[Iterable[Bot]]:
+        for count in self._counts:
+            shard = shard_of(envelope.guild, count)
+            yield self._sharded if shard is None else self._by_shard.get((count, shard), ())
+        yield self._by_type.get(envelope.type, ())
+
+    def _list(self, bot: Bot) -> None:
+        offer = bot.offer
+        if offer.shards is None:
+            for name in offer.handles:
+                self._by_type.setdefault(name, {})[bot] = None
+            return
+        self._counts[offer.shard_count] += 1
+        self._sharded[bot] = None
+        for shard in offer.shards:
+            self._by_shard.setdefault((offer.shard_count, shard), {})[bot] = None
+
+    def _unlist(self, bot: Bot) -> None:
+        offer = bot.offer
+        if offer.shards is None:
+            for name in offer.handles:
+                _drop(self._by_type, name, bot)
+            return
+        self._counts[offer.shard_count] -= 1
+        if not self._counts[offer.shard_count]:
+            del self._counts[offer.shard_count]
+        self._sharded.pop(bot, None)
+        for shard in offer.shards:
+            _drop(self._by_shard, (offer.shard_count, shard), bot)
+
+
+def _drop(table: dict[K, dict[Bot, None]], key: K, bot: Bot) -> None:
+    members = table.get(key, {})
+    members.pop(bot, None)
+    if not members:
+        table.pop(key, None)

@@ -93,13 +93,12 @@ class WebSocketProtocol:
     def reaches(self, envelope: Envelope) -> bool:
         """Whether a connected bot handles the type for the guild."""
         with self._lock:
-            return self._open and bool(self._bots.fitting(envelope, self._clock.now()))
+            return self._open and next(self._bots.fitting(envelope, self._clock.now()), None) is not None
 
     def idempotent(self, envelope: Envelope) -> bool:
         """Whether every bot that could get it declared so."""
         with self._lock:
-            fitting = self._bots.fitting(envelope, self._clock.now())
-        return bool(fitting) and all(envelope.type in bot.offer.idempotent for bot in fitting)
+            return self._safe(envelope, self._clock.now())
 
     def start(self, ticket: Ticket, done: Done) -> None:
         """See ``ExecutionProtocol``."""
@@ -112,13 +111,11 @@ class WebSocketProtocol:
                 running.waiters.append(done)
                 self._timer.want(running.deadline, now)
                 return
-            safe = self._safe(ticket.envelope, now)
-            known = self._records.answer(id_, ticket.attempt, safe=safe) if self._open else None
-            if known is not None:
-                outcome = known
-            elif not self._open:
-                outcome = results.deferred("shutting_down", "the router stops", STOPPED)
+            if self._open:
+                outcome = self._records.answer(id_, ticket.attempt, safe=True)  # ends in doubt are not kept here
             else:
+                outcome = results.deferred("shutting_down", "the router stops", STOPPED)
+            if outcome is None:
                 attempt = Attempt(ticket, done, deadline)
                 outcome = self._place(attempt, now)
                 if outcome is None:
@@ -164,10 +161,9 @@ class WebSocketProtocol:
         with self._lock:
             if bot.gone:
                 return
-            before, bot.offer = bot.offer, offer
+            before = bot.offer
             bot.draining = False
-            if self._bots.find(bot.name) is not bot:
-                replaced = self._bots.add(bot)
+            replaced = self._bots.add(bot, offer)
             questions = self._doubts.questions(bot)
         if replaced is not None:
             logger.warning("bot %s connected again; its former connection is closed", bot.name)
@@ -236,20 +232,21 @@ class WebSocketProtocol:
     # ------------------------------------------------------------ inside, with the lock held
 
     def _safe(self, envelope: Envelope, now: int) -> bool:
-        fitting = self._bots.fitting(envelope, now)
+        fitting = list(self._bots.fitting(envelope, now))
         return bool(fitting) and all(envelope.type in bot.offer.idempotent for bot in fitting)
 
     def _place(self, attempt: Attempt, now: int) -> Outcome | None:
         """To a bot, or among those that wait for one; why neither, if so."""
-        fitting = self._bots.fitting(attempt.ticket.envelope, now)
-        if not fitting:
-            return results.deferred("no_bot", "no connected bot takes this now", BUSY)
+        envelope = attempt.ticket.envelope
         # Whoever may still be at an earlier attempt of it knows that from its record; anybody else would do it twice.
         former = self._overdue.get(attempt.id)
-        bot = next((one for one in fitting if former is not None and one.name == former.name), None)
-        bot = bot or self._bots.choose(fitting)
+        bot = self._bots.find(former.name) if former is not None else None
+        if bot is None or not bot.fits(envelope):
+            bot = self._bots.choose(envelope, now)
         if bot is not None:
             return self._post(attempt, bot)
+        if next(self._bots.fitting(envelope, now), None) is None:
+            return results.deferred("no_bot", "no connected bot takes this now", BUSY)
         if len(self._waiting) >= WAITING:
             return results.deferred("bots_busy", "every bot that takes this is at its capacity", BUSY)
         self._waiting.append(attempt)
@@ -300,7 +297,9 @@ class WebSocketProtocol:
         with self._lock:
             now = self._clock.now()
             for attempt in list(self._waiting):
-                bot = self._bots.choose(self._bots.fitting(attempt.ticket.envelope, now))
+                if not self._bots.room():
+                    break
+                bot = self._bots.choose(attempt.ticket.envelope, now)
                 if bot is None:
                     continue
                 self._waiting.remove(attempt)
