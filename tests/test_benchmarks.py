@@ -65,6 +65,7 @@ def test_every_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["group"].split(":")[0].split(",")[0] for row in results} == {
         "end to end",
         "latency on an idle router",
+        "connections",
         "cost of a command by number of live guilds",
         "guild actors",
     }

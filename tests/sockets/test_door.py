@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import socket
@@ -266,6 +267,23 @@ def test_a_peer_for_whom_too_much_waits_is_cut_off_at_once() -> None:
         finally:
             ended.set()
             thread.join(PATIENCE)
+
+
+def test_a_peer_that_vanishes_while_it_does_not_read_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    notice = {"type": "UPDATE", "title": "t", "message": "x" * 8_000, "priority": "LOW"}
+    with serve(write_timeout=60) as served, client(served) as good:
+        good.ask("subscribe", subscription="all")
+        leaving = raw_socket(served, small=True)
+        leaving.sendall(frame(0x82, msgpack.packb({"op": "subscribe", "correlationId": "2", "subscription": "a"})))
+        received(leaving, b"subscription")
+        for _ in range(1_000):  # 8 MB: more than the kernel takes for it
+            served.router.publish(BroadcastNotification(notification=notice))
+            good.hear("event")
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        leaving.close()  # a reset, not an end
+        served_again(served).close()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 # ---------------------------------------------------------------- a socket without manners

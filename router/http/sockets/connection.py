@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from router.errors import RouterError
 from router.frames import from_router, to_router
@@ -127,13 +127,19 @@ class Connection:
 
     async def _close(self, code: Close, reason: str) -> None:
         try:
-            await self._websocket.send({"type": "websocket.close", "code": int(code), "reason": reason})
+            await self._to_server({"type": "websocket.close", "code": int(code), "reason": reason})
         except (OSError, RuntimeError):
             logger.debug("%s had ended before it was closed", self.name)
 
     async def _send(self, message: Message) -> None:
         kind = "text" if isinstance(message, str) else "bytes"
-        await self._websocket.send({"type": "websocket.send", kind: message})
+        await self._to_server({"type": "websocket.send", kind: message})
+
+    async def _to_server(self, event: dict[str, Any]) -> None:
+        try:
+            await self._websocket.send(event)
+        except WebSocketDisconnect as error:
+            raise ConnectionResetError("the peer has gone") from error
 
     def _overflow(self) -> None:
         logger.info("%s is cut off: more than %d bytes wait for it", self.name, self.settings.socket_buffer)
