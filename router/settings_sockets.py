@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-KINDS = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published")
+KINDS = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published", "breaker")
 _KEY = re.compile(rf"({'|'.join(KINDS)})(@[!-~]{{1,128}})?")
 _NAME = re.compile(r"[!-~]{1,128}")
 

@@ -131,7 +131,7 @@ class Event(Frame):
     op: Literal["event"] = "event"
     cursor: str
     at: int
-    kind: str  #: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled``, ``published``
+    kind: str  #: ``accepted``, ``duplicate``, ``conflict``, ``started``, ``attempted``, ``settled``, ``published`` ...
     name: str  #: the same, as the installation calls it
     type: str
     id: str  #: of the command, event or notification
