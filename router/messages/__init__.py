@@ -14,7 +14,15 @@ from router.messages.chat import (
     StreamChunk,
     ValidationRequest,
 )
-from router.messages.communication import AddReaction, DeleteMessage, EditMessage, RemoveReaction, SendDM, SendMessage
+from router.messages.communication import (
+    AddReaction,
+    BulkDeleteMessages,
+    DeleteMessage,
+    EditMessage,
+    RemoveReaction,
+    SendDM,
+    SendMessage,
+)
 from router.messages.configuration import ReloadCommands, ReloadSettings, SyncPermissions, UpdateConfig
 from router.messages.discord_events import (
     ChannelCreated,
@@ -29,6 +37,7 @@ from router.messages.discord_events import (
 from router.messages.fields import Id
 from router.messages.jobs import AnalyticsEvent, AudioProcessing, ChatRequest, LargeRequest
 from router.messages.layout import Payload
+from router.messages.members import AddRole, RemoveRole
 from router.messages.moderation import BanUser, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
 from router.messages.moderation_events import AutomodTriggered, CaseCreated, CaseUpdated, ModerationActionCompleted
 from router.messages.music import PauseMusic, PlayMusic, SetRepeat, SetVolume, SkipMusic, StopMusic
@@ -42,12 +51,14 @@ from router.messages.scheduled import CleanupExpiredCases, ScheduledTask
 
 __all__ = [
     "AddReaction",
+    "AddRole",
     "AgentResponse",
     "AnalyticsEvent",
     "AudioProcessing",
     "AutomodTriggered",
     "BanUser",
     "BroadcastNotification",
+    "BulkDeleteMessages",
     "CaseCreated",
     "CaseUpdated",
     "Catalog",
@@ -86,6 +97,7 @@ __all__ = [
     "ReloadCommands",
     "ReloadSettings",
     "RemoveReaction",
+    "RemoveRole",
     "RoleCreated",
     "ScheduledTask",
     "SendDM",

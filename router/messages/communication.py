@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from annotated_types import MinLen
+from annotated_types import MaxLen, MinLen
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -114,6 +114,25 @@ class DeleteMessage(
 
     message_id: Id
     reason: Reason | None = None
+
+
+class BulkDeleteMessages(
+    ChannelCommand,
+    type="BULK_DELETE_MESSAGES",
+    key=("channel_id", "message_ids"),
+    idempotent=True,
+    permissions=("MANAGE_MESSAGES",),
+):
+    """Delete up to a hundred messages at once, none of them older than two weeks (Discord's bounds)."""
+
+    message_ids: Annotated[tuple[Id, ...], MinLen(1), MaxLen(100)]
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.message_ids)) < len(self.message_ids):
+            raise PydanticCustomError("distinct", "must not name a message twice")
+        return self
 
 
 class AddReaction(

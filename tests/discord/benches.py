@@ -16,12 +16,14 @@ from actors.runtime.testing import ManualClock
 from router.messages.base import Message
 from router.messages.communication import (
     AddReaction,
+    BulkDeleteMessages,
     DeleteMessage,
     EditMessage,
     RemoveReaction,
     SendDM,
     SendMessage,
 )
+from router.messages.members import AddRole, RemoveRole
 from router.messages.moderation import BanUser, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
 from router.messages.seal import seal, unseal
 from router.protocols.discord.backend import HttpBackend
@@ -29,7 +31,7 @@ from router.protocols.discord.limits import Ledger
 from router.protocols.discord.target import DiscordTarget
 from router.protocols.rehearsal import Outcomes
 from router.protocols.rest.protocol import RestProtocol
-from tests.fakes.discord import CHANNEL, GUILD, MESSAGE, MODERATOR, TOKEN, USER, Discord
+from tests.fakes.discord import CHANNEL, GUILD, MESSAGE, MODERATOR, ROLE, TOKEN, USER, Discord
 
 WAIT = 15_000  # ms
 _numbers = count(1)
@@ -101,6 +103,11 @@ ALL: dict[str, Message] = {
     "SEND_DM": SendDM(guild_id=GUILD, user_id=USER, content="psst"),
     "EDIT_MESSAGE": EditMessage(guild_id=GUILD, channel_id=CHANNEL, message_id=MESSAGE, content="new"),
     "DELETE_MESSAGE": DeleteMessage(guild_id=GUILD, channel_id=CHANNEL, message_id=MESSAGE, reason="old"),
+    "BULK_DELETE_MESSAGES": BulkDeleteMessages(
+        guild_id=GUILD, channel_id=CHANNEL, message_ids=(MESSAGE, ROLE), reason="raid"
+    ),
+    "ADD_ROLE": AddRole(guild_id=GUILD, user_id=USER, role_id=ROLE, reason="team"),
+    "REMOVE_ROLE": RemoveRole(guild_id=GUILD, user_id=USER, role_id=ROLE),
     "ADD_REACTION": AddReaction(guild_id=GUILD, channel_id=CHANNEL, message_id=MESSAGE, emoji="👍"),
     "REMOVE_REACTION": RemoveReaction(guild_id=GUILD, channel_id=CHANNEL, message_id=MESSAGE, emoji="👍"),
 }
@@ -113,6 +120,8 @@ def ready(discord: Discord, name: str) -> Discord:
         discord.bans.add(USER)
     if name == "UNTIMEOUT_USER":
         discord.members[USER]["communication_disabled_until"] = "2030-01-01T00:00:00+00:00"
+    if name == "REMOVE_ROLE":
+        discord.members[USER]["roles"].append(ROLE)
     if name == "REMOVE_REACTION":
         discord.messages[MESSAGE]["reactions"].append({"emoji": {"name": "👍"}, "me": True, "count": 1})
     return discord

@@ -9,14 +9,14 @@ import pytest
 
 from actors.codec import unpack
 from actors.outcome import Verdict
-from router.messages.communication import AddReaction, EditMessage, RemoveReaction, SendMessage
+from router.messages.communication import AddReaction, BulkDeleteMessages, EditMessage, RemoveReaction, SendMessage
 from router.messages.discord import DiscordAttachment, DiscordEmbed, EmbedFooter, MessageReply
 from router.messages.moderation import BanUser, TimeoutUser
 from router.messages.registry import catalog
 from router.protocols.discord.commands import COMMANDS
 from router.protocols.discord.undo import FINAL, UNDO
 from tests.discord.benches import ALL, DiscordBench, code_of, ready
-from tests.fakes.discord import BOT, CHANNEL, DIRECT, GUILD, MESSAGE, MODERATOR, OWNER, TOKEN, USER, Discord
+from tests.fakes.discord import BOT, CHANNEL, DIRECT, GUILD, MESSAGE, MODERATOR, OWNER, ROLE, TOKEN, USER, Discord
 
 UNTIL = "2023-11-14T22:23:20+00:00"
 REQUESTS: dict[str, tuple[str, str, Any]] = {
@@ -29,6 +29,9 @@ REQUESTS: dict[str, tuple[str, str, Any]] = {
     "SEND_DM": ("POST", f"/channels/{DIRECT}/messages", {"content": "psst", "enforce_nonce": True}),
     "EDIT_MESSAGE": ("PATCH", f"/channels/{CHANNEL}/messages/{MESSAGE}", {"content": "new"}),
     "DELETE_MESSAGE": ("DELETE", f"/channels/{CHANNEL}/messages/{MESSAGE}", None),
+    "BULK_DELETE_MESSAGES": ("POST", f"/channels/{CHANNEL}/messages/bulk-delete", {"messages": [MESSAGE, ROLE]}),
+    "ADD_ROLE": ("PUT", f"/guilds/{GUILD}/members/{USER}/roles/{ROLE}", None),
+    "REMOVE_ROLE": ("DELETE", f"/guilds/{GUILD}/members/{USER}/roles/{ROLE}", None),
     "ADD_REACTION": ("PUT", f"/channels/{CHANNEL}/messages/{MESSAGE}/reactions/%F0%9F%91%8D/@me", None),
     "REMOVE_REACTION": ("DELETE", f"/channels/{CHANNEL}/messages/{MESSAGE}/reactions/%F0%9F%91%8D/@me", None),
 }
@@ -42,6 +45,9 @@ EFFECTS: dict[str, tuple[str, ...]] = {
     "SEND_DM": ("send", DIRECT, "psst"),
     "EDIT_MESSAGE": ("edit", MESSAGE, "new"),
     "DELETE_MESSAGE": ("delete", MESSAGE),
+    "BULK_DELETE_MESSAGES": ("delete", MESSAGE),
+    "ADD_ROLE": ("role", USER, ROLE),
+    "REMOVE_ROLE": ("no role", USER, ROLE),
     "ADD_REACTION": ("react", MESSAGE, "👍"),
     "REMOVE_REACTION": ("unreact", MESSAGE, "👍"),
 }
@@ -52,6 +58,9 @@ REASONS = {
     "TIMEOUT_USER": f"calm (by {MODERATOR})",
     "UNTIMEOUT_USER": f"calm again (by {MODERATOR})",
     "DELETE_MESSAGE": "old",
+    "BULK_DELETE_MESSAGES": "raid",
+    "ADD_ROLE": "team",
+    "REMOVE_ROLE": "REMOVE_ROLE",
 }
 
 
@@ -182,6 +191,14 @@ def test_an_emoji_is_one_part_of_the_path_whatever_it_is(emoji: str, path: str) 
     with Discord() as discord, DiscordBench(discord) as bench:
         bench.run(AddReaction(channel_id=CHANNEL, message_id=MESSAGE, emoji=emoji))
         assert discord.requests[-1][1] == f"/channels/{CHANNEL}/messages/{MESSAGE}/reactions/{path}/@me"
+
+
+def test_one_message_of_a_bulk_is_deleted_as_one() -> None:
+    with Discord() as discord, DiscordBench(discord) as bench:
+        outcome = bench.run(BulkDeleteMessages(channel_id=CHANNEL, message_ids=(MESSAGE,)))
+        assert unpack(outcome.data) == {"channelId": CHANNEL, "messageIds": [MESSAGE]}
+        assert discord.ledger == [("delete", MESSAGE)]
+        assert discord.requests[0][0] == "DELETE"
 
 
 def test_a_users_reaction_is_taken_back_by_the_users_id() -> None:

@@ -21,6 +21,7 @@ from aiohttp import web
 from tests.fakes.served import CAP, Served, application
 
 GUILD, OWNER, BOT, USER, MODERATOR = "81384788765712384", "1" * 17, "2" * 17, "175928847299117063", "5" * 17
+ROLE = "334385199974967042"
 CHANNEL, MESSAGE, DIRECT = "381870553235193857", "90" + "1" * 15, "77" + "1" * 15
 TOKEN = "bot-token"
 JOINED = "2023-01-01T00:00:00+00:00"
@@ -45,9 +46,9 @@ class Discord:
         self.ledger: list[Effect] = []
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.members: dict[str, dict[str, Any]] = {
-            OWNER: {"height": 100, "joined_at": JOINED, "communication_disabled_until": None},
-            BOT: {"height": 50, "joined_at": JOINED, "communication_disabled_until": None},
-            USER: {"height": 10, "joined_at": JOINED, "communication_disabled_until": None},
+            OWNER: {"height": 100, "joined_at": JOINED, "communication_disabled_until": None, "roles": []},
+            BOT: {"height": 50, "joined_at": JOINED, "communication_disabled_until": None, "roles": []},
+            USER: {"height": 10, "joined_at": JOINED, "communication_disabled_until": None, "roles": []},
         }
         self.bans: set[str] = set()
         self.messages: dict[str, dict[str, Any]] = {}
@@ -208,7 +209,7 @@ class Discord:
         return 204, None
 
     def _get_member(self, _: Any, guild: str, user: str) -> Answer:
-        return 200, {**self._member(user), "user": {"id": user}, "roles": [], "flags": 0}
+        return 200, {**self._member(user), "user": {"id": user}, "flags": 0}
 
     def _patch_member(self, given: Any, guild: str, user: str) -> Answer:
         self._allowed(guild, user)
@@ -217,6 +218,31 @@ class Discord:
             self.effect("timeout", user, str(given["communication_disabled_until"]))
         member["communication_disabled_until"] = given["communication_disabled_until"]
         return self._get_member(None, guild, user)
+
+    def _add_role(self, _: Any, guild: str, user: str, role: str) -> Answer:
+        self._allowed(guild, user)
+        roles = self._member(user).setdefault("roles", [])
+        if role not in roles:
+            roles.append(role)
+            self.effect("role", user, role)
+        return 204, None
+
+    def _remove_role(self, _: Any, guild: str, user: str, role: str) -> Answer:
+        self._allowed(guild, user)
+        roles = self._member(user).setdefault("roles", [])
+        if role in roles:
+            roles.remove(role)
+            self.effect("no role", user, role)
+        return 204, None
+
+    def _delete_many(self, given: Any, channel: str) -> Answer:
+        ids = given["messages"]
+        if not 2 <= len(set(ids)) == len(ids) <= 100:
+            raise Refused(400, 50_035, "Invalid Form Body")
+        for id_ in ids:
+            if self.messages.pop(id_, None) is not None:
+                self.effect("delete", id_)
+        return 204, None
 
     def _me(self, _: Any) -> Answer:
         return 200, {"id": BOT, "bot": True}
@@ -295,6 +321,9 @@ _ROUTES = [
     (rf"DELETE {_G}/members/{_U}", "kick"),
     (rf"GET {_G}/members/{_U}", "get_member"),
     (rf"PATCH {_G}/members/{_U}", "patch_member"),
+    (rf"PUT {_G}/members/{_U}/roles/(\d+)", "add_role"),
+    (rf"DELETE {_G}/members/{_U}/roles/(\d+)", "remove_role"),
+    (rf"POST {_C}/bulk-delete", "delete_many"),
     (r"GET /users/@me", "me"),
     (r"POST /users/@me/channels", "open"),
     (rf"POST {_C}", "post"),

@@ -108,6 +108,12 @@ NAMED = {  # the seeds name these without saying what is in them
 
 OPPOSITES = {"UNTIMEOUT_USER": "bot:moderation", "REMOVE_REACTION": "bot:commands"}  # ours
 
+DISCORDS = {  # ours too: what moderation does at Discord besides
+    "ADD_ROLE": "bot:moderation",
+    "REMOVE_ROLE": "bot:moderation",
+    "BULK_DELETE_MESSAGES": "bot:commands",
+}
+
 DEFAULTS = {  # required in the seeds, with a default here
     "deleteMessageDays": 0,
     "notifyUser": False,
@@ -154,6 +160,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "RELOAD_SETTINGS": {"sections": ["automod"]},
     "EDIT_MESSAGE": {"channelId": C, "messageId": X, "content": "", "embeds": [EMBED], "components": []},
     "DELETE_MESSAGE": {"channelId": C, "messageId": X, "reason": "old"},
+    "BULK_DELETE_MESSAGES": {"channelId": C, "messageIds": [X, U], "reason": "raid"},
+    "ADD_ROLE": {"userId": U, "roleId": X, "reason": "joined the team"},
+    "REMOVE_ROLE": {"userId": U, "roleId": X},
     "ADD_REACTION": {"channelId": C, "messageId": X, "emoji": "👍"},
     "REMOVE_REACTION": {"channelId": C, "messageId": X, "emoji": "party:334385199974967042", "userId": U},
     "MEMBER_JOINED": {

@@ -15,10 +15,10 @@ from router.messages.layout import layout_of
 from router.messages.queues import QUEUES
 from router.messages.seal import seal, unseal
 from router.messages.wire import payload_schema
-from tests.messages.seeds import DEFAULTS, NAMED, OPPOSITES, OURS, SAMPLES, SCHEMAS, G, M
+from tests.messages.seeds import DEFAULTS, DISCORDS, NAMED, OPPOSITES, OURS, SAMPLES, SCHEMAS, G, M
 
 NOW = 1_700_000_000_000
-QUEUE_OF = {name: queue for name, (queue, _) in SCHEMAS.items()} | NAMED | OPPOSITES
+QUEUE_OF = {name: queue for name, (queue, _) in SCHEMAS.items()} | NAMED | OPPOSITES | DISCORDS
 
 
 def fields_of(name: str) -> dict[str, bool]:
@@ -34,7 +34,7 @@ OF_THE_ROUTER = {"COMMAND_ANSWERED"}
 """What ``reply_to`` asks for: no seed names the message that carries an answer."""
 
 
-def test_the_catalog_is_what_the_seeds_name_and_their_opposites() -> None:
+def test_the_catalog_is_what_the_seeds_name_their_opposites_and_what_discord_has_besides() -> None:
     built_in = {name for name, cls in catalog.items() if cls.__module__.startswith("router.messages.")}
     assert built_in == set(QUEUE_OF) | OF_THE_ROUTER
     assert built_in == set(SAMPLES) | OF_THE_ROUTER

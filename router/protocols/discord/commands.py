@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from router.messages.communication import (
     AddReaction,
+    BulkDeleteMessages,
     DeleteMessage,
     EditMessage,
     RemoveReaction,
@@ -20,6 +21,7 @@ from router.messages.communication import (
     SendMessage,
 )
 from router.messages.discord import DiscordEmbed
+from router.messages.members import AddRole, RemoveRole
 from router.messages.moderation import BanUser, TimeoutUser, UntimeoutUser
 from router.protocols.discord.call import Applied, Call, Rejected, Reply, call
 from router.protocols.discord.nonce import nonce_of
@@ -61,6 +63,7 @@ class Spec:
 
 _BAN = "/guilds/{guild}/bans/{user}"
 _MEMBER = "/guilds/{guild}/members/{user}"
+_ROLE = "/guilds/{guild}/members/{user}/roles/{role}"
 
 
 def _on_user(method: str, route: str, message: Any, reason: str = "", json: Any = None) -> Call:
@@ -84,6 +87,20 @@ def _timeout(message: TimeoutUser, at: At) -> Call:
 
 def _untimeout(message: UntimeoutUser, at: At) -> Call:
     return _on_user("PATCH", _MEMBER, message, at.reason, {"communication_disabled_until": None})
+
+
+def _role(method: str) -> Callable[[AddRole | RemoveRole, At], Call]:
+    def made(message: AddRole | RemoveRole, at: At) -> Call:
+        return call(method, _ROLE, guild=message.guild_id, user=message.user_id, role=message.role_id, reason=at.reason)
+
+    return made
+
+
+def _has_role(message: AddRole | RemoveRole, reply: Reply, _sent: Sent) -> bool | None:
+    roles = _data(reply).get("roles")
+    if not isinstance(roles, list):
+        return None
+    return (message.role_id in roles) is isinstance(message, AddRole)
 
 
 def _member(message: Any) -> Call:
@@ -167,6 +184,14 @@ def _delete(message: DeleteMessage, at: At) -> Call:
     return call("DELETE", _MESSAGE, channel=message.channel_id, message=message.message_id, reason=at.reason)
 
 
+def _delete_many(message: BulkDeleteMessages, at: At) -> Call:
+    """Discord takes two or more at once, and knows nothing of those that are gone already."""
+    channel, ids = message.channel_id, message.message_ids
+    if len(ids) == 1:
+        return call("DELETE", _MESSAGE, channel=channel, message=ids[0], reason=at.reason)
+    return call("POST", _MESSAGES + "/bulk-delete", channel=channel, reason=at.reason, json={"messages": list(ids)})
+
+
 def _message(message: Any) -> Call:
     return call("GET", _MESSAGE, channel=message.channel_id, message=message.message_id)
 
@@ -245,6 +270,14 @@ def _timeout_result(message: TimeoutUser, data: Mapping[str, Any]) -> dict[str, 
     return _user_result(message, data) | {"until": message.until if until is None else until}
 
 
+def _role_result(message: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    return _user_result(message, data) | {"roleId": message.role_id}
+
+
+def _many_result(message: BulkDeleteMessages, _data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"channelId": message.channel_id, "messageIds": list(message.message_ids)}
+
+
 def _message_result(message: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     """The ids that later commands need."""
     channel = data.get("channel_id") or getattr(message, "channel_id", None)
@@ -279,6 +312,10 @@ COMMANDS: Mapping[str, Spec] = {
     ),
     "TIMEOUT_USER": Spec(_timeout, _timeout_result, _USER, target="user_id", look=_member, judge=_silenced),
     "UNTIMEOUT_USER": Spec(_untimeout, _user_result, _USER, target="user_id", look=_member, judge=_not_silenced),
+    "ADD_ROLE": Spec(_role("PUT"), _role_result, (*_USER, "role_id"), target="user_id", look=_member, judge=_has_role),
+    "REMOVE_ROLE": Spec(
+        _role("DELETE"), _role_result, (*_USER, "role_id"), target="user_id", look=_member, judge=_has_role
+    ),
     # An own message that is gone again was there.
     "SEND_MESSAGE": Spec(_send, _message_result, ("channel_id",), noop=frozenset({UNKNOWN_MESSAGE}), nonce=True),
     "SEND_DM": Spec(
@@ -299,6 +336,9 @@ COMMANDS: Mapping[str, Spec] = {
         target="message_id",
         look=_message,
         judge=_not_there,
+    ),
+    "BULK_DELETE_MESSAGES": Spec(
+        _delete_many, _many_result, ("channel_id", "message_ids"), noop=frozenset({UNKNOWN_MESSAGE})
     ),
     "ADD_REACTION": Spec(_reacts, _message_result, _ONE, target="message_id", look=_message, judge=_own_reaction),
     "REMOVE_REACTION": Spec(

@@ -92,7 +92,8 @@ class DiscordTarget:
         except Exception as error:  # noqa: BLE001 - whatever a body does to the decoder, it is the body's fault
             return results.of_undecodable(error)
         for field in spec.ids:
-            if not is_snowflake(getattr(message, field)):
+            value = getattr(message, field)
+            if not all(map(is_snowflake, value if isinstance(value, tuple) else (value,))):
                 return Outcome(Verdict.REJECTED, fault=Fault("invalid_message", f"{field} must be a Discord id"))
         at = At(envelope.id, self._clock.now(), self._reason(ticket, message, deadline))
         try:

@@ -26,6 +26,8 @@ UNDO: Mapping[str, Undo] = {
     "UNBAN_USER": Undo("BAN_USER", _USER | {"until": "before.until"}, ("first_reason",)),
     "TIMEOUT_USER": Undo("UNTIMEOUT_USER", _USER),
     "UNTIMEOUT_USER": Undo("TIMEOUT_USER", _USER | {"until": "before.until"}),
+    "ADD_ROLE": Undo("REMOVE_ROLE", _USER | {"roleId": "command.roleId"}),
+    "REMOVE_ROLE": Undo("ADD_ROLE", _USER | {"roleId": "command.roleId"}),
     "SEND_MESSAGE": Undo(
         "DELETE_MESSAGE", {"channelId": "result.channelId", "messageId": "result.messageId"}, ("was_seen",)
     ),
@@ -44,5 +46,6 @@ UNDO: Mapping[str, Undo] = {
 FINAL: Mapping[str, tuple[str, ...]] = {
     "KICK_USER": ("membership", "roles"),
     "DELETE_MESSAGE": ("message", "its_id"),
+    "BULK_DELETE_MESSAGES": ("messages", "their_ids"),
 }
 """Commands that nothing undoes, and what is lost by them."""
