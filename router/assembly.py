@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Protocols:
-    """Each by its name, and all of them as the engine takes them."""
+    """Each by its name, and all of them as the engine takes them.
+
+    ``router``: this one's name among those that share the store; "": it is alone.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Protocols:
         named_queues: Callable[[], Ref],
         executors_changed: Callable[[], None],
         guard: Guard,
+        router: str,
     ) -> None:
         self._named_queues = named_queues
         self._guard = guard
@@ -55,6 +59,8 @@ class Protocols:
             self.executor,
             clock=clock,
             concurrency=settings.queue_concurrency,
+            router=router,
+            on_reach=executors_changed,
             check=guard.check,
         )
         self.websocket = WebSocketProtocol(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -63,6 +64,9 @@ from router.stores.retention import Retention
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
 from router.tree import shown
+
+CLAIM_LEASE = 900
+"""Ms until what a killed router had claimed from a named queue of a shared store is another's; renewed at a third."""
 
 T = TypeVar("T")
 A = TypeVar("A", bound="Authorizer | Judge")
@@ -142,6 +146,7 @@ class Router:
             named_queues=lambda: self.engine.runtime.ref("queues"),
             executors_changed=self._executors_changed,
             guard=self.guard,
+            router=getattr(self.store, "router", ""),
         )
         others = [probe for probe in self.probes if probe not in self._made]
         self._made = self.protocols.probes()
@@ -174,7 +179,10 @@ class Router:
         self._alerts = Alerts(self.engine)
 
     def _queue_rules(self, queue: str) -> QueueRules:
-        return self.settings.queue_rules(queue)
+        rules = self.settings.queue_rules(queue)
+        if getattr(self.store, "router", ""):  # others wait for what this one claimed when it is killed
+            rules = replace(rules, lease=min(rules.lease, CLAIM_LEASE))
+        return rules
 
     def _decode(self, envelope: Envelope) -> Message:
         return unseal(envelope, self.catalog)

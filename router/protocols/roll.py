@@ -13,8 +13,8 @@ from actors.workers import Presence
 
 logger = logging.getLogger("router.protocols.queue")
 
-BEAT = 1_000  # ms between signs of life, and between looks at those of others
-ALIVE = 4_000  # ms a sign of life is good for: three may be lost
+BEAT = 250  # ms between signs of life, and between looks at those of others
+ALIVE = 900  # ms a sign of life is good for: two may be lost
 
 
 class Teller(Protocol):
@@ -25,9 +25,9 @@ class Teller(Protocol):
 
 
 class Roll:
-    """Reports ``present()`` (``None``: nothing to report) and reads the rest, every second. Thread-safe.
+    """Reports ``present()`` (``None``: nothing to report) and reads the rest, every beat. Thread-safe.
 
-    What is known may be some seconds old: a command that is sent to a worker that just died waits in its queue, and is
+    What is known may be a second old: a command that is sent to a worker that just died waits in its queue, and is
     taken back or taken over there. ``on_change`` is called after somebody came, went or changed.
     """
 
