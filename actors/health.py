@@ -29,6 +29,7 @@ from actors.tables.load import Load
 from actors.tables.services import Services
 
 logger = logging.getLogger("guild_router.health")
+breaker_log = logging.getLogger("guild_router.breaker")
 
 NOTED_UNDER = "breaker"
 """The id and kind of the audit lines, by which they are found again."""
@@ -153,7 +154,7 @@ class HealthMonitor(Actor):
     def _tell_of(self, transition: Transition) -> None:
         level = logging.WARNING if transition.after is Condition.OPEN else logging.INFO
         name, before, after = transition.name, transition.before, transition.after
-        logger.log(level, "breaker %s: %s, was %s (%s)", name, after, before, transition.reason)
+        breaker_log.log(level, "%s: %s, was %s (%s)", name, after, before, transition.reason)
         breaker = self._breakers.find(name)
         snapshot = breaker.snapshot() if breaker is not None else Snapshot(name, after)
         detail = write_snapshot(snapshot, transition)

@@ -1,0 +1,69 @@
+"""A daemon on a real Redis that goes down and comes back."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from actors.tables.services import Services
+from router.router import Router
+from tests.http.daemons import PATIENCE, Served, ban, serve
+from tests.servers.redis import RedisServer
+
+
+def prepare(router: Router) -> None:
+    @router.handler("BAN_USER")
+    async def ban_user(command: Any, ctx: Any) -> None:
+        return None
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released for each look at a service."""
+    made = threading.Semaphore(0)
+    looked = Services.looked
+
+    def note(self: Services, *found: Any) -> bool:
+        changed = looked(self, *found)
+        made.release()
+        return changed
+
+    monkeypatch.setattr(Services, "looked", note)
+    return made
+
+
+def until(served: Served, looks: threading.Semaphore, service: str, *, well: bool) -> None:
+    """The latest look at it says so."""
+    for _ in range(100):
+        view = served.router.engine.tables.services.view(service, served.router.clock.now())
+        if view is not None and view.sign is not None and view.sign.well is well:
+            return
+        assert looks.acquire(timeout=PATIENCE)
+    raise AssertionError(f"{service} is not {'well' if well else 'unwell'} yet")
+
+
+def test_redis_is_told_to_be_down_while_it_is_and_well_when_it_is_back(looks: threading.Semaphore) -> None:
+    with RedisServer() as server, serve(prepare, store=server.url, queue_health_check_interval=200) as served:
+        assert served.send(params_={"wait": 5_000}).json()["status"] == "ok"
+        health = served.client.get("/api/health").json()
+        assert (health["overall"], health["protocols"]["redis"]["healthy"]) == (True, True)
+        assert served.client.get("/readyz").status_code == 200
+        assert served.client.get("/api/queue/health").json()["provider"] == "redis"
+        server.kill()
+        until(served, looks, "store", well=False)
+        health = served.client.get("/api/health").json()
+        assert (health["overall"], health["protocols"]["redis"]["healthy"]) == (False, False)
+        assert served.client.get("/readyz").status_code == 503
+        assert served.client.get("/livez").status_code == 200
+        assert served.client.get("/api/queue/health").json()["healthy"] is False
+        alerts = [alert["code"] for alert in served.client.get("/api/alerts").json()["alerts"]]
+        assert alerts[0] == "store_unavailable"
+        assert served.send(data=ban("175928847299117002")).status_code == 503, "never a false promise"
+        server.start()
+        until(served, looks, "store", well=True)
+        until(served, looks, "queue", well=True)
+        assert served.client.get("/api/health").json()["overall"] is True
+        assert served.client.get("/readyz").status_code == 200
+        assert served.send(data=ban("175928847299117003"), params_={"wait": 5_000}).json()["status"] == "ok"
