@@ -33,8 +33,10 @@ class Arrivals:
         return bool(self._own or self._look)
 
     def own(self, place: Place) -> None:
-        """This router's own commit gave it a position."""
+        """This router's own commit gave it a position, or found that it has it."""
         partition = place.position % self._holdings.partitions
+        if self.is_known(partition, place.position):
+            return
         self._own.setdefault(partition, {})[place.position] = place
 
     def look(self, partitions: Iterable[int] = ()) -> None:

@@ -87,6 +87,7 @@ class Engine(Orders):
         listeners: Listeners | None = None,
         reply: Callable[[Envelope, Answer], None] | None = None,
         name: str = "",
+        version: str = "",
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -113,6 +114,7 @@ class Engine(Orders):
             self.tables.desk = desk
         if listeners is not None:
             self.tables.listeners = listeners
+        self._version = version
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
@@ -144,6 +146,7 @@ class Engine(Orders):
             on_guild_given_up=self._on_guild_given_up,
             name=name,
             perform=self.perform,
+            about=self.about,
             extras=extras,
         )
 
@@ -252,6 +255,18 @@ class Engine(Orders):
                 self.runtime.ref(name).ask(message, timeout=10.0)
         except Exception:
             logger.exception("%s did not come to rest before the stop", name)
+
+    def about(self) -> dict[str, object]:
+        """What this router says of itself to others that share its store; ``load``: 1.0 is all it can bear."""
+        tables, options = self.tables, self.options
+        shares = (tables.backlog.total / options.max_backlog, tables.gate.running / options.max_running)
+        return {
+            "backlog": tables.backlog.total,
+            "running": tables.gate.running,
+            "load": round(max(tables.load.level, *shares), 3),
+            "lagMs": round(tables.load.lag, 1),
+            "version": self._version,
+        }
 
     # ------------------------------------------------------------ the way in
 

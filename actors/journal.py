@@ -326,7 +326,7 @@ class Journal(Actor):
             partition = self._holdings.partition(envelope.guild) if self._holdings is not None else 0
             if not arrived.is_open(partition):
                 elsewhere.append(envelope.id)  # whoever owns it counts it, or whoever takes it over
-            elif result.position and not arrived.is_known(partition, result.position):
+            elif result.position:
                 arrived.own(
                     Place(
                         envelope,

@@ -95,6 +95,7 @@ def engine_tree(
     on_queue_event: Callable[[str, Mapping[str, object]], None] | None = None,
     name: str = "",
     perform: Perform | None = None,
+    about: Callable[[], Mapping[str, object]] | None = None,
     extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
 ) -> SupervisorSpec:
     """The engine from the store (first up, last down) to the door (last up, first down).
@@ -148,7 +149,7 @@ def engine_tree(
         cluster = Cluster(
             store=sharing,
             name=name,
-            about=lambda: {"backlog": tables.backlog.total, "running": tables.gate.running, "held": len(holdings)},
+            about=about or dict,
             perform=perform,
             options=options,
             clock=runtime.clock,

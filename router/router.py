@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from os import getpid
+from socket import gethostname
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -36,6 +38,7 @@ from actors.timetable import Timetable
 from router.alerts import Alerts
 from router.assembly import Protocols
 from router.audit import Audit
+from router.cluster import Cluster
 from router.dead_letters import DeadLetters
 from router.errors import InvalidMessage, UnknownType, shape
 from router.health import Health
@@ -64,6 +67,7 @@ from router.stores.retention import Retention
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
 from router.tree import shown
+from router.version import package_version
 
 CLAIM_LEASE = 900
 """Ms until what a killed router had claimed from a named queue of a shared store is another's; renewed at a third."""
@@ -164,6 +168,8 @@ class Router:
             desk=self._desk,
             listeners=self._listeners,
             reply=self._publish_answer,
+            name=f"{gethostname()}:{getpid()}",
+            version=package_version(),
             extras=(
                 ChildSpec("commands", self._command_actor, dispatcher="pool"),
                 ChildSpec("timetable", self._timetable, dispatcher="pool"),
@@ -177,6 +183,7 @@ class Router:
         self._metrics = Metrics(self.engine)
         self._health = Health(self.engine, settings.store)
         self._alerts = Alerts(self.engine)
+        self._cluster = Cluster(self.engine, f"{gethostname()}:{getpid()}")
 
     def _queue_rules(self, queue: str) -> QueueRules:
         rules = self.settings.queue_rules(queue)
@@ -594,6 +601,10 @@ class Router:
     def backlog(self, guild: str) -> int:
         """How many commands of a guild have not ended; no question to anybody."""
         return self.engine.tables.backlog.of(guild)
+
+    def cluster(self) -> dict[str, Any]:
+        """The routers that share the store: members with their load and lag, and who owns each partition."""
+        return self._cluster.view()
 
     def restart_actor(self, name: str, *, kill: bool = False, operator: str = LIBRARY) -> bool:
         """Restart one actor on purpose; ``False``: no such actor. ``kill``: as a crash, in the middle of its work."""

@@ -1,4 +1,4 @@
-"""``guild-router explain`` and ``guild-router tree``."""
+"""``guild-router explain``, ``guild-router tree`` and ``guild-router cluster``."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ def tree(url: UrlOption = DEFAULT_URL, token: TokenOption = "", as_json: JsonOpt
     shown = Tree(_line(answer))
     _grow(shown, answer)
     Console(highlight=False).print(shown)
+
+
+def cluster(url: UrlOption = DEFAULT_URL, token: TokenOption = "", as_json: JsonOption = False) -> None:
+    """Show the routers that share the store: who lives, who owns how much, and how busy each is."""
+    answer = answer_of(make_client(url, token), "GET", "/api/cluster")
+    if as_json:
+        show_json(answer)
+        return
+    columns = ("name", "partitions", "backlog", "running", "load", "lagMs", "version")
+    rows = [
+        (
+            "*" if each["me"] else "",
+            each["router"][-8:],
+            *("" if each[name] is None else each[name] for name in columns),
+        )
+        for each in answer["members"]
+    ]
+    show_table(("", "router", *columns), rows, empty="nobody has been seen yet")
+    free = [str(each["partition"]) for each in answer["partitions"] if each["router"] is None]
+    if not answer["shared"]:
+        typer.echo("the store is this router's alone")
+    elif free:
+        typer.echo(f"nobody owns {', '.join(free)}")
+
+
+def _known(value: object) -> object:
+    return "" if value is None else value
 
 
 def _grow(branch: Tree, node: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(look.explain)
 app.command("audit")(audit.audit)
 app.command("tree")(look.tree)
+app.command("cluster")(look.cluster)
 app.add_typer(breakers.app, name="breakers")
 app.command("doctor")(doctor.doctor)
 

@@ -15,10 +15,10 @@ from router.http.sockets.admission import Admission
 from router.http.sockets.connection import Connection
 from router.http.sockets.following import Followers
 from router.http.sockets.outbox import Message
-from router.http.version import package_version
 from router.router import Router
 from router.settings import Settings
 from router.settings_sockets import EventNames
+from router.version import package_version
 
 ROOM_AGAIN: Final = 1_000  # ms
 COME_AGAIN: Final = 1_000  # ms; after a router that stops there may be another
