@@ -40,10 +40,9 @@ def options(**values: Any) -> RedisOptions:
 class OwnedStore(RedisStore):
     """A handle that owns every partition while it is open, for whatever asks of a store no more than ``Backend``."""
 
-    @property
-    def url(self) -> str:
-        """Where."""
-        return server().url
+    def __init__(self, url: str, *arguments: Any, **options: Any) -> None:
+        super().__init__(url, *arguments, **options)
+        self.url = url
 
     def open(self, now: int) -> None:
         super().open(now)

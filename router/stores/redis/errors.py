@@ -79,8 +79,12 @@ _INSIDE = re.compile(r"(?:^|[\s-])(" + "|".join(sorted(CODES)) + r")\b")
 
 def code_of(error: Exception) -> str:
     """The word of the table for an answer; "": there is none."""
+    text = str(error)
+    if isinstance(error, theirs.AuthenticationError) and text.startswith("Authentication required"):
+        return "NOAUTH"
+    if isinstance(error, theirs.ConnectionError) and "max number of clients" in text:
+        return "MAXCLIENTS"
     if isinstance(error, theirs.ResponseError):
-        text = str(error)
         first = text.partition(" ")[0]
         if first in CODES:
             return first
@@ -108,6 +112,6 @@ def unavailable(error: Exception, where: str, *, sent: bool) -> StoreUnavailable
     """The engine's error for it; ``sent``: something that may have been done had gone out."""
     meaning = meaning_of(error)
     text = f"{meaning.says} ({where})"
-    if not meaning.refused and isinstance(error, theirs.ResponseError):
+    if not meaning.refused:
         text = f"{text}: {str(error)[:300]}"
     return StoreUnavailable(text, doubt=sent)

@@ -88,7 +88,6 @@ class Link:
             db=address.db,
             username=address.username or None,
             password=address.password or None,
-            client_name="guild-router",
         )
         return SSLConnection(**options, **self._tls()) if address.tls else Connection(**options)
 
