@@ -87,6 +87,9 @@ class MessageBody(Given):
 class CommandBody(MessageBody):
     """A command and how it is to be carried."""
 
+    id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:-]+$")] | None = Field(
+        default=None, description="its own id, chosen by its sender: sent again under it, it is the same command"
+    )
     requires_real_time: bool = Field(default=False, description="the fastest protocol first, and a short deadline")
     requires_reliability: bool = Field(
         default=False, description="the most durable protocol first, and a long deadline"

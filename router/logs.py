@@ -30,6 +30,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "cluster:partitions": ("guild_router.partitions",),
     "cluster:news": ("guild_router.news",),
     "websocket:protocol": ("router.protocols.websocket",),
+    "websocket:client": ("router.client",),
     "rest:protocol": ("router.protocols.rest",),
     "circuit-breaker:breaker": ("guild_router.breaker",),
     "circuit-breaker:adapter": ("guild_router.adapter",),

@@ -59,6 +59,7 @@ def body_options(
     }
     if isinstance(body, CommandBody):
         options |= {
+            "id": body.id,
             "requires_realtime": body.requires_real_time,
             "requires_reliability": body.requires_reliability,
             "protocols": body.protocols,

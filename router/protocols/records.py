@@ -55,6 +55,15 @@ class Records:
         known = self._kept.get(id)
         return known.outcome if known else None
 
+    def attempt(self, id: str) -> int:  # noqa: A002
+        """Which attempt it was; 0: not remembered."""
+        known = self._kept.get(id)
+        return known.attempt if known else 0
+
+    def items(self) -> list[tuple[str, Outcome, int]]:
+        """(id, outcome, attempt), oldest first."""
+        return [(id_, known.outcome, known.attempt) for id_, known in self._kept.items()]
+
     def answer(self, id: str, attempt: int, *, safe: bool) -> Outcome | None:  # noqa: A002
         """The answer to a new attempt; ``None``: execute. ``safe``: executing twice does no harm.
 
