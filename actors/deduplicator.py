@@ -200,7 +200,8 @@ class Deduplicator(Actor):
         envelope = item.envelope
         self._left.append(envelope.id)
         if not item.told and not result.answer and self._waiters.count(result.original) >= MOST_WAITING:
-            item.refuse(Overloaded(f"{MOST_WAITING} wait for {result.original}", retry_after=1_000))
+            text = f"{MOST_WAITING} wait for {result.original}"
+            item.refuse(Overloaded(text, retry_after=1_000, limit="waiting senders"))
             return
         detail = pack({"id": envelope.id})
         self._notes.append(Note(now, "duplicate", result.original, envelope.guild, envelope.user, detail))

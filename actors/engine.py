@@ -285,7 +285,7 @@ class Engine(Orders):
                 raise NotRunning("stopping")
             self.runtime.ref("intake").tell(message)
         except MailboxFull:
-            error = Overloaded("the door is full", retry_after=1_000)
+            error = Overloaded("the door is full", retry_after=1_000, limit="door")
         except RuntimeFault:
             error = ShuttingDown("the router is not running", retry_after=5_000)
         else:

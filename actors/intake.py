@@ -108,8 +108,9 @@ class Intake(Actor):
                 self._journal().tell(Submissions(admitted))
             except MailboxFull:
                 self._backlog.leave([item.envelope.id for item in admitted])
+                error = Overloaded("the journal is behind", retry_after=1_000, limit="journal")
                 for item in admitted:
-                    self._turn_away(item, Overloaded("the journal is behind", retry_after=1_000), self.clock.now())
+                    self._turn_away(item, error, self.clock.now())
         self._slice = []
         if self._notes:
             notes, self._notes = self._notes, []

@@ -92,6 +92,7 @@ class Metrics:
             "deadLetterMessages": sum(stats.dead for stats in commands.values()),
             "averageProcessingTime": round(counters.worked / counters.started, 3) if counters.started else 0.0,
             "averageWaitingTime": round(counters.waited / counters.started, 3) if counters.started else 0.0,
+            "started": counters.started,
             "queueDepths": depths,
             "duplicateOperations": counters.duplicates,
             "idempotencyConflicts": counters.keys_reused,

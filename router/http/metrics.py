@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from router.bodies import Body
 from router.http.access import TheRouter, problems
-from router.http.auth import ANYONE
+from router.http.auth import ANYONE, Anyone
 from router.http.body import StrictRoute
 from router.http.prometheus import CONTENT_TYPE, Figures, exposition
 
@@ -49,10 +50,108 @@ class DeduplicationMetrics(Body):
     accepted: int
 
 
-@routes.get("/api/metrics", dependencies=ANYONE, responses=problems())
-async def metrics(router: TheRouter) -> dict[str, Any]:
+class AttemptCount(Body):
+    """Attempts over a protocol, by what they came to."""
+
+    protocol: str
+    outcome: Literal["applied", "not_applied", "rejected", "deferred", "in_doubt"]
+    count: int
+
+
+class Handover(Body):
+    """Ways that went on over another protocol."""
+
+    before: str = Field(alias="from")
+    after: str = Field(alias="to")
+    count: int
+
+
+class Bucket(Body):
+    """Answers that took no longer than ``leMs``, and longer than the edge before; null: all that took longer."""
+
+    le_ms: int | None
+    count: int
+
+
+class Objective(Body):
+    """Response times of one class of priority: from acceptance, or the time it was due, to the answer."""
+
+    objective_ms: int | None = Field(description="null: best effort")
+    answered: int
+    within_objective: int
+    share: float
+    mean_ms: float
+    histogram: list[Bucket]
+
+
+class QueueLoad(Body):
+    """One queue of commands in this router."""
+
+    backlog: int
+    oldest_eligible_age: int = Field(description="ms since the oldest command that is due became so")
+
+
+class Scaling(Body):
+    """What an autoscaler needs."""
+
+    load: float = Field(description="1 is full; the highest of the shares")
+    load_cause: str
+    running: int
+    capacity: int
+    utilization: float
+    queues: dict[str, QueueLoad]
+
+
+class GuildBacklog(Body):
+    """A guild with much waiting."""
+
+    guild_id: str
+    backlog: int
+
+
+class Objectives(Body):
+    """By class of priority."""
+
+    critical: Objective
+    high: Objective
+    normal: Objective
+    low: Objective
+
+
+class MetricsBody(Body):
+    """Counters since the start; depths, ages and loads of now. Times are ms."""
+
+    messages_published: int = Field(description="commands accepted")
+    messages_consumed: int = Field(description="commands that ended well")
+    messages_failed: int = Field(description="commands that ended otherwise")
+    messages_retried: int = Field(description="attempts after the first")
+    dead_letter_messages: int
+    average_processing_time: float
+    average_waiting_time: float
+    started: int = Field(description="ended commands that were attempted at all")
+    queue_depths: dict[str, int]
+    duplicate_operations: int
+    idempotency_conflicts: int
+    refused: dict[str, int] = Field(description="by code")
+    settled: dict[str, int] = Field(description="by status")
+    attempts: list[AttemptCount]
+    fallbacks: list[Handover] = Field(description="after an attempt over the first")
+    diverted: list[Handover] = Field(description="without one, since the breaker of the first was open")
+    running: int
+    backlog: int
+    guilds_live: int
+    leaked_threads: int
+    objectives: Objectives
+    scaling: Scaling
+    top_guilds: list[GuildBacklog]
+    actor_lag_ms: float
+
+
+@routes.get("/api/metrics", response_model=MetricsBody, responses=problems())
+async def metrics(router: TheRouter, caller: Anyone) -> dict[str, Any]:
     """Counters since the start, depths and ages now, response times by priority, and figures to scale by."""
-    return await router.ametrics()
+    found = await router.ametrics()
+    return found | {"topGuilds": [guild for guild in found["topGuilds"] if caller.reaches(guild["guildId"])]}
 
 
 @routes.get("/api/metrics/cross-protocol", dependencies=ANYONE, responses=problems())

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
@@ -114,6 +120,12 @@ def _times(figures: Figures) -> Iterator[Metric]:
             within.add_metric([name], each["withinObjective"])
             objective.add_metric([name], each["objectiveMs"] / 1000)
     yield times
+    started = figures.metrics["started"]
+    for name, text, mean in (
+        ("wait", "From acceptance to the first attempt.", figures.metrics["averageWaitingTime"]),
+        ("run", "In attempts, of one command.", figures.metrics["averageProcessingTime"]),
+    ):
+        yield SummaryMetricFamily(f"{P}{name}_seconds", text, count_value=started, sum_value=mean * started / 1000)
     yield within
     yield objective
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from actors.policy.breaker import Condition
 from router.messages.moderation import BanUser
 from router.router import Router
-from tests.http.daemons import GUILD, MODERATOR, PATIENCE, Served, ban, serve
+from tests.http.daemons import GUILD, MODERATOR, OTHER, PATIENCE, Served, ban, serve
 
 SEED = {
     "restRequests",
@@ -164,6 +164,7 @@ def test_prometheus_sees_what_happened_and_what_an_autoscaler_needs(served: Serv
     assert grown("guild_router_response_seconds_count", priority="high") == 1
     assert grown("guild_router_response_seconds_bucket", priority="high", le="+Inf") == 1
     assert grown("guild_router_within_objective_total", priority="high") == 1
+    assert grown("guild_router_wait_seconds_count") == grown("guild_router_run_seconds_count") == 1
     assert after["guild_router_objective_seconds", (("priority", "critical"),)] == 1
     assert after["guild_router_capacity", ()] == 1_000
     assert 0 <= after["guild_router_load", ()] < 1
@@ -192,6 +193,17 @@ def test_a_backlog_shows_its_age_and_its_guild_and_a_delayed_command_is_not_old(
     assert figures["topGuilds"] == [{"guildId": GUILD, "backlog": 2}]
     assert samples(served)["guild_router_queue_backlog", (("queue", "bot:moderation"),)] == 2
     served.client.post("/api/queue/resume/bot:moderation")
+
+
+def test_a_token_of_one_guild_learns_nothing_of_others_from_the_metrics() -> None:
+    with serve(prepare, tokens=f"admin:ROOT,client:MINE@{GUILD},client:THEIRS@{OTHER}") as served:
+        served.send(data=ban("175928847299117110"), delayMs=60_000)
+
+        def top(token: str) -> list[str]:
+            answer = served.client.get("/api/metrics", headers={"Authorization": f"Bearer {token}"})
+            return [guild["guildId"] for guild in answer.json()["topGuilds"]]
+
+        assert (top("ROOT"), top("MINE"), top("THEIRS")) == ([GUILD], [GUILD], [])
 
 
 def test_a_full_process_is_overloaded_and_refuses_alike_through_every_door() -> None:
