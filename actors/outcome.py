@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
     executed: bool = False  #: the executor had it: it ran and failed, refused or did not end; not the protocol's fault
     fault: Fault | None = None
     retry_after: int = 0  #: with DEFERRED, ms
+    final: bool = False  #: with IN_DOUBT: neither asking nor trying again can tell
 
 
 class Status(StrEnum):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from router.errors import InvalidMessage, RouterError, UnknownType
     from router.messages.priority import Priority
     from router.protocols.marks import handles
-    from router.protocols.signals import Noop, Reject, RetryLater
+    from router.protocols.signals import Fail, InDoubt, Noop, Reject, RetryLater
     from router.reply import Acceptance, Reply
     from router.response import Response
     from router.router import Router
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Acceptance",
+    "Fail",
+    "InDoubt",
     "InvalidMessage",
     "Noop",
     "Priority",
@@ -34,6 +36,8 @@ __all__ = [
 # Looked up when asked for: the terminal's commands need no engine and no catalog, which take a second to import.
 _HOMES = {
     "Acceptance": "router.reply",
+    "Fail": "router.protocols.signals",
+    "InDoubt": "router.protocols.signals",
     "InvalidMessage": "router.errors",
     "Noop": "router.protocols.signals",
     "Priority": "router.messages.priority",

@@ -53,6 +53,7 @@ from router.messages.seal import seal, unseal
 from router.metrics import Metrics
 from router.once import Once, event_id, publish_once
 from router.permissions.decision import Authorizer, Decision, Judge, told_of
+from router.protocols.context import Context
 from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
@@ -60,6 +61,7 @@ from router.proxy import CommandActor, command_actor
 from router.queues import Queues
 from router.reply import Publication, Reply
 from router.response import Response
+from router.saga import Saga
 from router.schedules import Schedule, Schedules
 from router.settings import Settings
 from router.status import LIBRARY, PATIENCE, StatusView, explanation_of, find
@@ -318,6 +320,47 @@ class Router:
         """As ``request``; raises ``TimeoutError``."""
         async with asyncio.timeout(timeout):
             return await self.send(message, **options)
+
+    def saga(self, ctx: Context) -> Saga:
+        """In a handler: steps that are undone in reverse when one fails, and gone on from after a crash.
+
+        ``async with router.saga(ctx) as saga: await saga.step("name", action, undo=...)``; see ``router.saga``.
+        """
+        return Saga(self, ctx)
+
+    def send_child(self, message: Message, parent: Envelope, id_: str) -> Promise[Response]:
+        """Send a command on behalf of one that is being executed, once per id; the response of whichever was first.
+
+        It has a lane of its own, since in its own one it might wait for its parent.
+        """
+        promise: Promise[Response] = Promise()
+
+        def send() -> None:
+            options = {
+                "id": id_,
+                "idempotency_key": id_,
+                "actor": parent.user or None,
+                "correlation_id": parent.correlation_id or parent.id,
+                "source": "saga",
+            }
+            submission, reply = self._command(message, options)
+            envelope = submission.envelope._replace(subject=f"saga:{parent.id}"[:128])
+            reply.response.add_done_callback(lambda response: _pass_on(response, promise))
+            self.engine.submit(Submission(envelope, encode(envelope), reply))
+
+        def found(view: Promise[StatusView | None]) -> None:
+            # An answer is kept longer than the window in which an idempotency key makes duplicates.
+            try:
+                known = view.get(timeout=0)
+                if known is not None and known.response is not None:
+                    promise.set(known.response)
+                else:
+                    send()
+            except Exception as error:  # noqa: BLE001 - whoever waits for the promise is told
+                promise.fail(error)
+
+        find(self.engine, id_).add_done_callback(found)
+        return promise
 
     # ------------------------------------------------------------ named queues
 
@@ -649,6 +692,13 @@ def _publication(outcome: list[bool] | Once, id_: str) -> Publication:
     if outcome is Once.REUSED:
         raise KeyReusedError("this idempotency key stands for another payload")
     return Publication(id_, duplicate=outcome not in ([True], Once.NEW))
+
+
+def _pass_on(response: Promise[Response], promise: Promise[Response]) -> None:
+    try:
+        promise.set(response.get(timeout=0))
+    except Exception as error:  # noqa: BLE001 - whoever waits for the promise is told
+        promise.fail(error)
 
 
 def _log_failure(published: Promise[list[bool]]) -> None:

@@ -91,6 +91,8 @@ def after(outcome: Outcome, at: Situation, *, now: int, random: float) -> Step:
             pause = outcome.retry_after or delay(NUDGE, at.waits + 1, random)
             return Wait(now + pause, spent=False, reason=outcome.fault.code if outcome.fault else "deferred")
         case Verdict.IN_DOUBT:
+            if outcome.final:
+                return Finish(Status.IN_DOUBT, outcome.fault or UNKNOWN)
             if not at.idempotent:
                 return Verify()
             if not exhausted(at.spent + 1, at.facts.attempts) and (other := _next(at)):

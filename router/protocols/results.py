@@ -13,7 +13,7 @@ from actors import codec
 from actors.errors import EnvelopeError
 from actors.outcome import Fault, Outcome, Verdict
 from router.errors import InvalidMessage, RouterError, UnknownType
-from router.protocols.signals import Noop, Reject, RetryLater
+from router.protocols.signals import Fail, InDoubt, Noop, Reject, RetryLater
 
 logger = logging.getLogger("router.protocols.handlers")
 
@@ -68,6 +68,11 @@ def of_error(error: BaseException) -> Outcome:
             return Outcome(
                 Verdict.REJECTED, fault=Fault(clean(error.code, CODE) or "rejected", text_of(error, bare=True))
             )
+        case Fail():
+            return failed(clean(error.code, CODE) or "handler_error", text_of(error, bare=True))
+        case InDoubt():
+            fault = Fault(clean(error.code, CODE) or "in_doubt", text_of(error, bare=True))
+            return Outcome(Verdict.IN_DOUBT, executed=True, fault=fault, final=True)
         case Noop():
             return of_value(error)
         case asyncio.CancelledError():

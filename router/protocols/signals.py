@@ -29,6 +29,22 @@ class Reject(Signal):
         self.code = code
 
 
+class Fail(Signal):
+    """It failed, with a ``code`` of its own: as any other exception it is tried again by the rules of its type."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+
+
+class InDoubt(Signal):
+    """Nobody knows whether it happened, and neither asking nor trying again can tell: the sender is answered so."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        self.code = code
+
+
 class Noop(Signal):
     """Nothing to do: the effect stood already (unbanning who is not banned). A success, with ``data``.
 

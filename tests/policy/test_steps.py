@@ -72,6 +72,13 @@ def test_an_executor_that_failed_spends_the_attempt_and_is_not_bypassed() -> Non
     assert step(failed, situation(spent=2)) == Bury(Fault("handler_error", "boom"))
 
 
+def test_a_doubt_that_nobody_can_clear_up_ends_the_way_at_once() -> None:
+    fault = Fault("step_in_doubt", "ban")
+    final = Outcome(Verdict.IN_DOUBT, executed=True, fault=fault, final=True)
+    for repeatable in (True, False):
+        assert step(final, situation(repeatable=repeatable)) == Finish(Status.IN_DOUBT, fault)
+
+
 def test_in_doubt_is_never_repeated_unless_that_is_safe() -> None:
     assert step(Outcome(Verdict.IN_DOUBT)) == Verify()
     assert step(Outcome(Verdict.IN_DOUBT), situation(repeatable=True)) == Fallback("queue", spent=True)
