@@ -80,7 +80,7 @@ class RestSettings(BaseModel):
         "", pattern=r"^[\x20-\x7e]{0,256}$", description="how it introduces itself there; empty: as guild-router"
     )
     discord_types: Names = Field((), description="the message types executed there; none: all that can be")
-    discord_per_second: int = Field(50, ge=1, le=10_000, description="requests to Discord in a second")
+    discord_per_second: int = Field(50, ge=1, le=10_000, description="requests to Discord in any second, at most")
     discord_refusals: Count = Field(3_000, description="requests refused in ten minutes before all of them wait")
     discord_reason_tag: bool = Field(False, description="end audit reasons with a mark of the command")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from threading import Thread
 from typing import Any
 
@@ -20,6 +21,11 @@ class Served:
         self._thread = Thread(target=self._run, name="fake", daemon=True)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         self.port = 0
+        self._context: ssl.SSLContext | None = None
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; before it begins."""
+        self._context = context
 
     @property
     def url(self) -> str:
@@ -42,7 +48,7 @@ class Served:
 
     async def _start(self) -> None:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._context)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

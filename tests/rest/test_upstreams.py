@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from typing import Any
 
 import pytest
+import trustme
 
 from actors.codec import unpack
 from actors.outcome import Outcome, Verdict
@@ -319,3 +321,15 @@ def test_a_look_at_an_upstream_that_is_not_there_and_at_a_stopped_one() -> None:
     bench.close()
     probe.probe(stopped)
     assert (stopped.one.well, stopped.one.counts) == (False, False)
+
+
+def test_a_certificate_that_nobody_vouches_for_proves_that_nothing_was_sent() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    bot = Bot()
+    bot.served.secure(context)
+    with bot, RestBench(bot.url.replace("http:", "https:")) as bench:
+        outcome = run(bench, ticket(bench, say()))
+        assert (outcome.verdict, outcome.fault and outcome.fault.code) == (Verdict.NOT_APPLIED, "unreachable")
+        assert bot.requests == []

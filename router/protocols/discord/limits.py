@@ -28,6 +28,7 @@ STOPPED = 60_000  # ms; advice while the token is wrong
 CLOUDFLARE = 60_000  # ms, when Cloudflare does not say how long
 UNKNOWN = 50  # ms until one looks again whether the first request of a route has told its limit
 BUCKETS = 10_000
+NAMES = 1_000
 BUSY = "rate_limited"
 
 
@@ -56,8 +57,11 @@ class Ledger:
 
     def __init__(self, *, per_second: int = PER_SECOND, budget: int = BUDGET) -> None:
         self._names: dict[str, str] = {}  # route -> Discord's name of its bucket
+        self._told: dict[str, int] = {}  # that name -> its limit
         self._buckets: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
-        self._global = Limits([Rule("discord", rate=per_second)])
+        # A bucket of so many that fills at the rest of the rate: in no second go more than ``per_second``.
+        burst = max(1, per_second // 5)
+        self._global = Limits([Rule("discord", rate=max(1, per_second - burst), burst=burst)])
         self._blocked_until = 0
         self._blocked_by = ""
         self._budget = budget
@@ -97,7 +101,8 @@ class Ledger:
         """Learn from an answer's headers."""
         bucket = self._bucket(call)
         bucket.running = max(0, bucket.running - 1)
-        if name := headers.get("x-ratelimit-bucket"):
+        name = headers.get("x-ratelimit-bucket", "")
+        if name:
             bucket = self._rename(call, name, bucket)
         limit, remaining = _number(headers, "x-ratelimit-limit"), _number(headers, "x-ratelimit-remaining")
         after = _number(headers, "x-ratelimit-reset-after")
@@ -107,6 +112,10 @@ class Ledger:
             # Answers overtake each other: of one window, the smallest remainder is the latest.
             bucket.remaining = int(remaining) if newer else min(bucket.remaining, int(remaining))
             bucket.limit = max(1, int(limit))
+            if name:
+                if len(self._told) >= NAMES:  # Discord has about a hundred; they change when it likes
+                    self._told.clear()
+                self._told[name] = bucket.limit
             bucket.reset_at = max(bucket.reset_at, reset_at)
         elif not bucket.limit and status < 500:
             bucket.limit, bucket.remaining, bucket.reset_at = 1, 1, now  # it has none
@@ -154,11 +163,9 @@ class Ledger:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket()
-            known = self._names.get(call.key)
-            if known is not None:  # its limit is known from elsewhere, and nothing of it was used here
-                like = next((one for (name, _), one in self._buckets.items() if name == known and one.limit), None)
-                if like is not None:
-                    bucket.limit = bucket.remaining = like.limit
+            limit = self._told.get(self._names.get(call.key, ""), 0)
+            if limit:  # it is known from elsewhere, and nothing of it was used here
+                bucket.limit = bucket.remaining = limit
             self._make_room()
         self._buckets.move_to_end(key)
         return bucket
