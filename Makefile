@@ -6,6 +6,7 @@
 #   make check            lint, format, types, import contracts
 #   make matrix           every protocol under every fault, as a table; ARGS="--protocol direct"
 #   make bench            the numbers of docs; ARGS="--json"
+#   make chaos            three routers over one Redis, killed a hundred times and worse; ARGS="--kills 10 --seed 1"
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 STAMP = $(VENV)/.installed-
 PACKAGE := setup.cfg pyproject.toml
 
-.PHONY: run test matrix check format bench clean
+.PHONY: run test matrix check format bench chaos clean
 .DELETE_ON_ERROR:
 
 run: $(STAMP)daemon
@@ -40,6 +41,9 @@ format: $(STAMP)dev
 
 bench: $(STAMP)test
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(STAMP)test
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

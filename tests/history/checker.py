@@ -49,6 +49,7 @@ class Limits:
 
     attempts: int = 0
     failover_ms: int = 0
+    repeats: int = 0  #: how often one attempt may be begun again after a kill, when it was claimed from a named queue
 
 
 NO_LIMITS = Limits()
@@ -278,21 +279,22 @@ def attempts(history: History, limits: Limits) -> Iterator[str]:
     replays = {(line.id, line.at) for line in history.operators if line.action == "replay"}
     for id_, runs in history.runs_of.items():
         sent = min((call.invoke.at for call in history.calls_of.get(runs[0].begin.key, ())), default=0)
-        number, since, cut = 0, sent, False
+        number, since, cut, again = 0, sent, False, 0
         for run in sorted(runs, key=lambda run: run.begin.at):
             if any(id_ == replayed and since < at < run.begin.at for replayed, at in replays):
-                number, cut = 0, False
+                number, cut, again = 0, False, 0
             attempt = run.begin.attempt
-            # A kill may come after the start was charged and before the handler could say that it began.
-            highest = number + 1 + history.kills_between(since, run.begin.at)
+            # A fault may come after the start was charged and before the handler could say that it began.
+            highest = number + 1 + history.faults_between(since, run.begin.at)
             if attempt < max(number, 1):
                 yield f"attempt of {id_} is {attempt} after {number} (run {run.begin.run})"
-            elif cut and attempt == number:
+            elif cut and attempt == number and again >= limits.repeats:
                 yield f"attempt {attempt} of {id_} was cut short by a kill and not charged (run {run.begin.run})"
             elif attempt > highest:
                 yield f"attempt of {id_} is {attempt}, at most {highest} can have started (run {run.begin.run})"
             elif limits.attempts and attempt > limits.attempts:
                 yield f"attempt of {id_} is {attempt}, the limit is {limits.attempts}"
+            again = again + 1 if attempt == number else 0
             number, since, cut = max(number, attempt), run.begin.at, run.killed
 
 
@@ -335,20 +337,22 @@ def failover(history: History, limits: Limits) -> Iterator[str]:
 
 
 def gaps(history: History) -> Iterator[tuple[int, str, float]]:
-    """(kill time, guild, ms to its next begin) for every guild that had accepted work when the kill came."""
-    begins: dict[str, list[int]] = defaultdict(list)
-    for run in history.runs.values():
-        begins[run.begin.guild].append(run.begin.at)
-    work: dict[str, list[tuple[int, int]]] = defaultdict(list)  # guild -> (accepted, done)
+    """(kill time, guild, ms to its next begin) for every guild that had accepted work when the kill came.
+
+    Only the begins of that work count: where none of it began again, because it ran elsewhere or was answered without
+    another start, nobody waited for a router.
+    """
+    begins = {id_: sorted(run.begin.at for run in runs) for id_, runs in history.runs_of.items()}
+    work: dict[str, list[tuple[int, int, list[int]]]] = defaultdict(list)  # guild -> (accepted, done, begins)
     for invoke, ok in history.new_calls():
         ends = [run.end.at for run in history.runs_of.get(ok.id, ()) if run.end is not None]
-        work[invoke.guild].append((ok.at, min(ends, default=NEVER)))
+        work[invoke.guild].append((ok.at, min(ends, default=NEVER), begins.get(ok.id, [])))
     for killed_at in history.kills:
         for guild, items in work.items():
-            if any(accepted < killed_at < done for accepted, done in items):
-                after = min((at for at in begins[guild] if at > killed_at), default=None)
-                if after is not None:
-                    yield killed_at, guild, (after - killed_at) / 1e6
+            left = [starts for accepted, done, starts in items if accepted < killed_at < done]
+            after = min((at for starts in left for at in starts if at > killed_at), default=None)
+            if after is not None:
+                yield killed_at, guild, (after - killed_at) / 1e6
 
 
 def no_wedge(history: History, limits: Limits) -> Iterator[str]:

@@ -127,7 +127,10 @@ class Owner(Line):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nemesis(Line):
-    """A fault: ``kill``, ``stop``, ``cont``, ``cut``, ``mend``; or ``start``, when ``target`` is ready."""
+    """A fault: ``kill``, ``stop``, ``cont``, ``cut``, ``mend``; or ``start``, when ``target`` is ready.
+
+    ``takeover``: ``target`` has become the owner of some guilds, whose starts under way nobody will hear of.
+    """
 
     event: ClassVar[str] = "nemesis"
     action: str

@@ -95,10 +95,14 @@ class History:
         """How many kills fell between two times."""
         return bisect.bisect(self.kills, before) - bisect.bisect(self.kills, after)
 
+    def faults_between(self, after: int, before: int) -> int:
+        """How many faults of any kind, and ends of them, fell between two times."""
+        return sum(1 for line in self.nemeses if line.action != "start" and after < line.at <= before)
+
     @property
     def last_fault(self) -> int:
         """When the faults were over; 0: there were none."""
-        return max((nemesis.at for nemesis in self.nemeses if nemesis.action != "start"), default=0)
+        return max((nemesis.at for nemesis in self.nemeses if nemesis.action not in ("start", "takeover")), default=0)
 
 
 def build(events: Iterable[Event]) -> History:

@@ -1,0 +1,51 @@
+"""``python -m tests.chaos``: the long form. Routers over one Redis, killed and worse; prints seed, gaps and verdict."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.fleet import Fleet, nurseries
+from tests.chaos.storm import FAULTS, Storm, Weather, distribution, took
+from tests.history.recorder import read
+from tests.servers.redis import RedisServer
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--routers", type=int, default=3)
+    parser.add_argument("--guilds", type=int, default=300)
+    parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--pause", type=float, default=0.03, help="seconds between two calls of a client, at most")
+    parser.add_argument("--kills", type=int, default=100, help="kill -9 of a router")
+    parser.add_argument("--others", type=int, default=3, help=f"of each other fault: {', '.join(FAULTS)}")
+    parser.add_argument("--failover-ms", type=int, default=1_000, help="a longer gap after a kill is a violation")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--keep", action="store_true", help="leave the folder with histories and logs")
+    given = parser.parse_args(arguments)
+    dice = random.Random(given.seed)
+    faults = ["kill"] * given.kills + [name for name in FAULTS if name != "kill" for _ in range(given.others)]
+    dice.shuffle(faults)
+    folder = Path(tempfile.mkdtemp(prefix="guild-router-chaos-"))
+    print(
+        f"seed {given.seed}, {len(faults)} faults, {given.routers} routers, {given.guilds} guilds, {folder}", flush=True
+    )
+    weather = Weather(given.seed, faults, given.guilds, given.clients, given.pause, given.failover_ms)
+    began = time.monotonic()
+    with RedisServer(folder / "redis") as server, nurseries(folder, given.routers) as forks:
+        outcome = Storm(Fleet(folder, server.url, forks), server, weather).run()
+    print(f"{took(time.monotonic() - began)}; {distribution(read(folder))}")
+    print(outcome)
+    print("nothing found" if not outcome.violations else f"{len(outcome.violations)} violations in {folder}")
+    if not given.keep and not outcome.violations:
+        shutil.rmtree(folder)
+    return 1 if outcome.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

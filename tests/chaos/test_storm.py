@@ -1,0 +1,54 @@
+"""Three routers over one Redis, killed, frozen and left without it: the short form of ``python -m tests.chaos``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.fleet import Fleet, nurseries
+from tests.chaos.nursery import Nursery, said
+from tests.chaos.run import Outcome
+from tests.chaos.storm import Storm, Weather, distribution
+from tests.history.recorder import read
+from tests.servers.redis import RedisServer
+
+ROUTERS = 3
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Nursery]]:
+    with nurseries(tmp_path_factory.mktemp("nurseries"), ROUTERS) as forks:
+        yield forks
+
+
+def storm(folder: Path, forks: Sequence[Nursery], seed: int, *faults: str) -> Outcome:
+    order = list(faults)
+    random.Random(seed).shuffle(order)
+    print(f"CHAOS_SEED={seed}: {', '.join(order)}")
+    with ExitStack() as stack:
+        server = stack.enter_context(RedisServer(folder / "redis"))
+        for nursery in forks:
+            stack.enter_context(said(nursery))
+        outcome = Storm(Fleet(folder, server.url, forks), server, Weather(seed, order, guilds=60)).run()
+    print(distribution(read(folder)))
+    print(outcome)
+    return outcome
+
+
+@pytest.mark.timeout(240)
+def test_killed_routers_lose_double_and_reorder_nothing(tmp_path: Path, forks: list[Nursery], seed: int) -> None:
+    found = storm(tmp_path, forks, seed, *["kill"] * 5, "two")
+    assert found.violations == []
+    assert found.statistics["kills"] == 7
+    assert found.statistics["new"] > 100
+
+
+@pytest.mark.timeout(240)
+def test_a_frozen_owner_and_an_absent_store_change_nothing(tmp_path: Path, forks: list[Nursery], seed: int) -> None:
+    found = storm(tmp_path, forks, seed, "freeze", "store-away", "store-restart")
+    assert found.violations == []
+    assert found.statistics["new"] > 100
