@@ -92,6 +92,22 @@ def test_an_answer_that_hangs_is_given_up_and_found_when_it_comes(name: str) -> 
         assert discord.ledger == [EFFECTS[name]]
 
 
+def test_a_request_that_hangs_and_never_happened_is_told_from_one_that_did() -> None:
+    for name, known in (("KICK_USER", False), ("SEND_MESSAGE", True)):  # asking with the nonce sends it
+        with Discord(fakes.hangs_before) as discord, DiscordBench(discord) as bench:
+            its, answers = bench.ticket(ALL[name]), Outcomes()
+            outcomes = bench.start(its)
+            discord.asked()
+            bench.clock.advance(15.1)
+            assert outcomes.one.verdict is Verdict.IN_DOUBT
+            bench.protocol.verify(its.envelope, answers)
+            if known:
+                assert answers.one is True
+            discord.release()
+            assert answers.one is (True if known else None)  # it was answered 503 in the end
+            assert discord.ledger == ([EFFECTS[name]] if known else [])
+
+
 def test_a_message_in_doubt_is_asked_for_with_its_nonce_and_not_sent_again() -> None:
     for fault, happens in ((fakes.drops_before, False), (fakes.drops_after, True)):
         with Discord(fault) as discord, DiscordBench(discord) as bench:

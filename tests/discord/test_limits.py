@@ -54,6 +54,16 @@ def test_of_an_unknown_route_one_request_is_under_way_until_its_limit_is_told() 
     assert ledger.hold(ban(OTHER), 10) is None  # counted apart
 
 
+def test_a_request_that_hangs_does_not_keep_its_place_for_ever() -> None:
+    ledger = Ledger()
+    assert ledger.hold(ban(), 0) is None
+    assert ledger.hold(ban(), 4_999) is not None
+    assert ledger.hold(ban(), 5_000) is None
+    ledger.answered(ban(), 204, told(2, 1, 1), 5_000)
+    for at in (6_000, 12_000):  # two of each window hang, and the next window has its two all the same
+        assert [ledger.hold(ban(), at) is None for _ in range(3)] == [True, True, False]
+
+
 def test_a_bucket_is_full_again_when_its_time_is_over() -> None:
     ledger = Ledger()
     ledger.hold(ban(), 0)

@@ -102,13 +102,20 @@ class Discord:
             assert self._changed.wait_for(lambda: len(self.ledger) >= count, CAP), self.ledger
             return list(self.ledger)
 
+    def asked(self, count: int = 1) -> None:
+        """Wait until so many requests have come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.requests) >= count, CAP)
+
     # ------------------------------------------------------------ one request
 
     async def _handle(self, request: web.Request) -> Any:
         body = await request.read()
         path = request.raw_path.removeprefix("/api/v10")
         given = json.loads(body) if body else None
-        self.requests.append((request.method, path, dict(request.headers), given))
+        with self._changed:
+            self.requests.append((request.method, path, dict(request.headers), given))
+            self._changed.notify_all()
         fault = self.faults.pop(0) if self.faults and path not in self.calm else None
 
         def commit() -> Answer:

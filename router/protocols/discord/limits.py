@@ -26,6 +26,7 @@ BUDGET = 3_000  # refusals; Discord's own limit is 10,000 for everything that co
 NEGATIVE = 30_000  # ms for which a refusal is believed
 STOPPED = 60_000  # ms; advice while the token is wrong
 CLOUDFLARE = 60_000  # ms, when Cloudflare does not say how long
+STALE = 5_000  # ms; a request without an answer for so long takes no place any more, or one that hangs would keep it
 UNKNOWN = 50  # ms until one looks again whether the first request of a route has told its limit
 BUCKETS = 10_000
 NAMES = 1_000
@@ -41,15 +42,22 @@ class Bucket:
         self.limit = 0  #: 0: not told yet
         self.remaining = 1
         self.reset_at = 0
-        self.running = 0
+        self.running: deque[int] = deque()  # when those began that have no answer yet
 
     def wait(self, now: int) -> int:
         """ms until a request may go; 0: now."""
         if now >= self.reset_at and self.limit:
             self.remaining = self.limit
-        if self.remaining > self.running:
+        while self.running and self.running[0] <= now - STALE:
+            self.running.popleft()
+        if self.remaining > len(self.running):
             return 0
         return max(self.reset_at - now, 1) if self.limit else max(self.reset_at - now, UNKNOWN)
+
+    def ended(self) -> None:
+        """One of those under way is not any more; which one makes no difference."""
+        if self.running:
+            self.running.popleft()
 
 
 class Ledger:
@@ -85,7 +93,7 @@ class Ledger:
         denied = self._global.admit([("discord", "")], now)
         if isinstance(denied, Denied):
             return NotSent(BUSY, "the limit of all requests is used up", max(1, denied.retry_after))
-        bucket.running += 1
+        bucket.running.append(now)
         return None
 
     # ------------------------------------------------------------ after
@@ -93,14 +101,14 @@ class Ledger:
     def unanswered(self, call: Call) -> None:
         """No answer came."""
         bucket = self._bucket(call)
-        bucket.running = max(0, bucket.running - 1)
+        bucket.ended()
         if bucket.limit:
             bucket.remaining = max(0, bucket.remaining - 1)  # it may have been counted there
 
     def answered(self, call: Call, status: int, headers: Mapping[str, str], now: int) -> None:
         """Learn from an answer's headers."""
         bucket = self._bucket(call)
-        bucket.running = max(0, bucket.running - 1)
+        bucket.ended()
         name = headers.get("x-ratelimit-bucket", "")
         if name:
             bucket = self._rename(call, name, bucket)

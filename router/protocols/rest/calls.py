@@ -52,9 +52,6 @@ class Calls:
         self._lock = Condition()
         self._timer = CoarseTimer(clock, self._look)
 
-    def __len__(self) -> int:
-        return len(self._calls)
-
     def enter(self, ticket: Ticket, done: Done) -> Call | None:
         """A new call to be sent; ``None``: it is under way or was answered, and ``done`` will hear or has heard."""
         now = self._clock.now()
@@ -135,11 +132,6 @@ class Calls:
                 return False
             call.waiters.append(done)
             return True
-
-    def learned(self, id_: str, outcome: Outcome) -> None:
-        """The executor's own record says what became of it."""
-        with self._lock:
-            self._records.keep(id_, outcome, 0, heard=True)
 
     def drain(self, seconds: float) -> None:
         """Give what is under way so long, take back what has not begun, and call the rest in doubt."""
