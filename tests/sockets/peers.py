@@ -37,8 +37,7 @@ class Peer:
             additional_headers=headers,
             compression=None,
             max_size=1 << 21,
-            max_queue=None,  # it would not see the end behind frames that a test does not read
-            **options,
+            **{"max_queue": None, **options},  # it would not see the end behind frames that a test does not read
         )
         self._stack = ExitStack()
         self.socket: ClientConnection = self._stack.enter_context(connecting)

@@ -6,10 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actors.ports import Ticket
+from router.messages.chat import ChatMessage
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 from router.response import Response
@@ -357,6 +360,86 @@ def test_when_the_router_stops_bots_hear_it_and_what_runs_may_end() -> None:
         assert answer.result(PATIENCE).status == "ok"
         assert one.closed()[0] in (1001, 1012)
         threads[0].join(PATIENCE)
+
+
+def test_what_had_not_left_for_a_bot_goes_to_another_and_costs_no_attempt() -> None:
+    count, big = 120, "x" * 100_000  # 12 MB: more than the kernel takes for one that does not read
+    with serve(socket_buffer=1 << 26, write_timeout=60, guild_running=count, drain=0.0) as served:
+        deaf = Peer(url_of(served), max_queue=1, close_timeout=0.1)
+        deaf.hello(name="deaf", instance="i")
+        deaf.announce("CHAT_MESSAGE", capacity=count)
+        for number in range(count):
+            sent(served, ChatMessage(user_id=MODERATOR, conversation_id=str(number), message=big))
+        deaf.vanish()
+        with bot(served, "CHAT_MESSAGE", name="other", capacity=count) as other:
+            came = [order(other)]
+            left = doubtful(served, "deaf")
+            assert 0 < len(left) < count
+            came += [order(other) for _ in range(count - len(left) - 1)]
+            assert all(frame["attempt"] == 1 for frame in came)
+            for frame in came:
+                other.finish(frame)
+            for frame in came:
+                assert served.end_of(frame["envelope"]["id"])["status"] == "ok"
+            assert {frame["envelope"]["id"] for frame in came}.isdisjoint(left)
+        deaf.close()
+
+
+def doubtful(served: Served, name: str) -> list[str]:
+    """What was sent to a bot that is gone."""
+    protocol = served.router.protocols.websocket
+    return [id_ for id_, attempt in protocol._overdue.items() if attempt.name == name]
+
+
+def test_a_router_that_starts_again_asks_the_bots_that_come_what_they_had(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'router.db'}"
+    with serve(store=store, drain=0.0) as served:
+        one = bot(served, "SEND_MESSAGE")
+        reply = served.router.send(say(), protocols=["websocket"])
+        came = order(one)
+    one.close()
+    with serve(store=store) as served, bot(served, "SEND_MESSAGE") as again:
+        asked = again.hear("record")
+        assert asked["ids"] == [came["envelope"]["id"]]
+        line = {"id": came["envelope"]["id"], "state": "done", "attempt": 1, "outcome": "applied"}
+        again.say("record", correlationId=asked["correlationId"], entries=[line])
+        assert served.end_of(reply.id)["status"] == "ok"
+
+
+def test_what_is_taken_back_before_it_left_is_never_sent() -> None:
+    count, big = 120, "x" * 100_000  # more than the kernel takes for one that does not read
+    with serve(socket_buffer=1 << 26, write_timeout=60) as served:
+        protocol = served.router.protocols.websocket
+        with Peer(url_of(served), max_queue=1) as slow:
+            slow.hello(name="slow", instance="i")
+            slow.announce("CHAT_MESSAGE", capacity=count)
+            for number in range(count):
+                message = ChatMessage(user_id=MODERATOR, conversation_id=str(number), message=big)
+                envelope = served.router._sealed(message, f"e{number}", {})
+                protocol.start(Ticket(envelope, b"", 1, 0, 1, 0), lambda _: None)
+            taken_back = {f"e{number}" for number in range(count) if protocol.recall(f"e{number}")}
+            assert 0 < len(taken_back) < count
+            came = {order(slow)["envelope"]["id"] for _ in range(count - len(taken_back))}
+            assert came.isdisjoint(taken_back)
+            assert slow.ask("ping")["op"] == "pong"
+            assert slow.aside == []
+
+
+def test_what_is_repeated_in_doubt_goes_to_the_bot_that_may_still_be_at_it() -> None:
+    with (
+        serve(websocket_timeout=300, types={"BAN_USER": {"backoff_ms": 1}}) as served,
+        bot(served, "BAN_USER", name="a") as one,
+        bot(served, "BAN_USER", name="b") as other,
+    ):
+        answer = sent(served, ban())
+        first = order(one)
+        one.say("ack", correlationId=first["correlationId"], id=first["envelope"]["id"], attempt=1)
+        second = order(one)
+        assert (second["envelope"]["id"], second["attempt"]) == (first["envelope"]["id"], 2)
+        one.finish(second)
+        assert answer.result(PATIENCE).status == "ok"
+        assert other.ask("ping")["op"] == "pong"
+        assert other.aside == []
 
 
 def test_two_thousand_commands_through_three_bots_are_each_executed_once(served: Served) -> None:

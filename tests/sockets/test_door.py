@@ -11,6 +11,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
+import httpx
 import msgpack
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -104,14 +105,23 @@ def test_a_name_that_is_not_ours_is_refused(open_to_all: Served) -> None:
 
 
 def test_there_are_so_many_and_no_more_and_http_goes_on() -> None:
-    with serve(socket_connections=2, max_connections=3) as served:
+    with serve(socket_connections=2, max_connections=2) as served:
         held = [client(served) for _ in range(2)]
         assert refused(served) == (503, "too_many_connections")
-        assert served.client.get("/livez").status_code == 200
+        with httpx.Client(base_url=served.daemon.url) as another:
+            for client_ in (served.client, another):  # as many as HTTP has, whatever the sockets take
+                assert client_.get("/livez").status_code == 200
         held[0].close()
         with served_again(served) as peer:
             assert peer.ask("ping")["op"] == "pong"
         held[1].close()
+
+
+def test_an_idle_socket_is_not_taken_for_a_request_whose_head_is_late() -> None:
+    with serve(header_timeout=0.2) as served, client(served) as peer:
+        with pytest.raises(TimeoutError):
+            peer.socket.recv(0.5)  # the time of the head passes
+        assert peer.ask("ping")["op"] == "pong"
 
 
 def served_again(served: Served) -> Peer:

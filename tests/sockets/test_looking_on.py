@@ -174,6 +174,7 @@ def test_a_token_that_is_limited_to_guilds_sees_only_these() -> None:
         act(served, OTHER)
         id_ = act(served)
         assert {event["id"] for event in until_settled(peer)} == {id_}
+        subscribe(peer, users=[TARGET])
         notify(served, TARGET)
         broadcast(served)
         assert peer.hear("event")["type"] == "BROADCAST_NOTIFICATION"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from actors.envelope import Envelope
@@ -141,23 +141,34 @@ class Bots:
 
     def choose(self, envelope: Envelope, now: int) -> Bot | None:
         """Whose turn it is of those that fit and are not full; it counts as its turn."""
-        fitting = list(self.fitting(envelope, now))
-        if len(fitting) <= WINDOW:
-            return self._pick(fitting)
-        # Of very many it is enough to look at some, other ones each time.
-        self._turn = (self._turn + WINDOW) % len(fitting)
-        turned = fitting[self._turn :] + fitting[: self._turn]
-        return next(
-            (bot for start in range(0, len(turned), WINDOW) if (bot := self._pick(turned[start : start + WINDOW]))),
-            None,
-        )
+        for group in self._groups(envelope):
+            found = False
+            for some in self._windows(group):
+                fitting = [bot for bot in some if bot.fits(envelope) and not bot.stalled(now)]
+                found = found or bool(fitting)
+                if bot := self._pick(fitting):
+                    return bot
+            if found:
+                return None
+        return None
+
+    def _windows(self, group: Collection[Bot]) -> Iterator[Sequence[Bot]]:
+        members = list(group)
+        if len(members) <= WINDOW:
+            yield members
+            return
+        # Of very many it is enough to look at some, other ones each time, until one has room.
+        self._turn = begin = (self._turn + WINDOW) % len(members)
+        for start in range(begin, begin + len(members), WINDOW):
+            left = begin + len(members) - start
+            yield [members[place % len(members)] for place in range(start, start + min(WINDOW, left))]
 
     def _pick(self, among: Sequence[Bot]) -> Bot | None:
         candidates = [Candidate(bot.name, len(bot.running), bot.offer.capacity, bot.offer.weight) for bot in among]
         chosen = self._balancer.pick(candidates)
         return None if chosen is None else self._bots[chosen.name]
 
-    def _groups(self, envelope: Envelope) -> Iterator[Iterable[Bot]]:
+    def _groups(self, envelope: Envelope) -> Iterator[Collection[Bot]]:
         for count in self._counts:
             shard = shard_of(envelope.guild, count)
             yield self._sharded if shard is None else self._by_shard.get((count, shard), ())
