@@ -1,6 +1,6 @@
 # A fresh machine needs Python 3.11 or newer and make; nothing here needs root or a server.
 #
-#   make run              the daemon on 127.0.0.1:8600, an example bot in it, and a scripted conversation
+#   make run              the daemon on 127.0.0.1:8600, a bot and a dashboard as processes, and a scripted conversation
 #   make run ARGS=--exit  the same, and ends after the conversation
 #   make test             every test; ARGS are pytest's, as in make test ARGS="-k settings"
 #   make check            lint, format, types, import contracts

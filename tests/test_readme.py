@@ -32,6 +32,12 @@ def example(text: str) -> str:
     return found
 
 
+def console(text: str) -> str:
+    """The one terminal example that has ``text`` in it."""
+    (found,) = (block for block in blocks("console") if text in block)
+    return found
+
+
 def run_script(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -71,8 +77,21 @@ def test_the_example_of_health_runs(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_the_example_of_clients_runs(tmp_path: Path) -> None:
+    with running("serve", "--port", "0", cwd=tmp_path) as daemon:
+        daemon.listening()
+        result = run_script(example("BotClient(").replace("http://127.0.0.1:8600", daemon.url), tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-1].endswith(" settled")
+        (line,) = console("events").splitlines()
+        options = ["--after", "0", "--limit", "2", "--url", daemon.url]
+        with running(*shlex.split(line[2:])[1:], *options, cwd=tmp_path) as process:
+            assert process.ended() == 0, "".join(process.lines)
+            assert "BAN_USER" in process.lines[1]
+
+
 def test_every_python_example_is_run() -> None:
-    assert len(blocks("python")) == 7
+    assert len(blocks("python")) == 8
 
 
 def test_the_errors_are_where_the_readme_says() -> None:
@@ -99,7 +118,7 @@ def test_the_daemon_example_runs(tmp_path: Path) -> None:
         for command in commands[1:]:
             with running(*command[1:], "--url", daemon.url, cwd=tmp_path) as process:
                 assert process.ended() == 0, "".join(process.lines)
-        *watching, scrape = [line[2:] for line in blocks("console")[2].splitlines()]
+        *watching, scrape = [line[2:] for line in console("monitor").splitlines()]
         for line in watching:
             once = ["--once"] if line.endswith("monitor") else []  # else it runs until somebody ends it
             with running(*shlex.split(line)[1:], *once, "--url", daemon.url, cwd=tmp_path) as process:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import audit, breakers, dead_letters, demo, doctor, look, monitor, queues, send, serve
+from router.cli import audit, breakers, dead_letters, demo, doctor, events, look, monitor, queues, send, serve
 
 app = typer.Typer(
     name="guild-router",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("run-demo")(demo.run_demo)
 app.command("send")(send.send)
+app.command("events")(events.events)
 app.command("monitor")(monitor.monitor)
 app.add_typer(queues.app, name="queues")
 app.add_typer(dead_letters.app, name="dead-letters")

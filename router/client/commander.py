@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Generator, Mapping
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -238,7 +238,7 @@ class RouterClient:
         jobs: Collection[str] = (),
         roles: Collection[str | int] = (),
         after: str = "",
-    ) -> AsyncIterator[Happening | Gap]:
+    ) -> AsyncGenerator[Happening | Gap, None]:
         """What happens, from now on or after a cursor, without end; over cuts and restarts of the router.
 
         Each has a ``cursor`` to go on after. A ``Gap`` stands where events are missing. What is empty does not filter.

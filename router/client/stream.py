@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Final
 
 import aiohttp
@@ -23,7 +23,7 @@ LINE: Final = 4 << 20  # bytes of one line
 
 async def events(
     asker: Asker, query: Mapping[str, str], after: str, pace: Pace, *, silence: float = SILENCE
-) -> AsyncIterator[Happening | Gap]:
+) -> AsyncGenerator[Happening | Gap, None]:
     """Without end. Raises what the router refuses for good; the rest is tried again."""
     cursor = after
     headers = {"Accept": "text/event-stream", **asker.headers}

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from router.client.bot import BotClient
 from router.demo.ledger import Ledger
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser, KickUser, TimeoutUser, UnbanUser
@@ -17,10 +18,14 @@ WORK = 0.02  # seconds one message takes to send
 
 
 class ExampleBot:
-    """Its world is a folder: the ledger of effects, and ``voice-is-up`` when the voice server is repaired."""
+    """Its world is a folder: the ledger of effects, and ``voice-is-up`` when the voice server is repaired.
 
-    def __init__(self, router: Router, folder: Path) -> None:
-        self.ledger = Ledger(folder / "ledger.jsonl")
+    ``router`` is whoever takes handlers: the router itself, or a client that is connected to one. ``by`` names the
+    process in the ledger.
+    """
+
+    def __init__(self, router: Router | BotClient, folder: Path, by: str) -> None:
+        self.ledger = Ledger(folder / "ledger.jsonl", by)
         self.voice = folder / "voice-is-up"
         router.handler(BanUser)(self.ban)
         router.handler(UnbanUser)(self.unban)

@@ -22,18 +22,20 @@ class Effect(NamedTuple):
     id: str  #: of the command
     attempt: int
     at: int  #: monotonic, ns: comparable within one machine's uptime
+    by: str  #: the process that did it
 
 
 class Ledger:
     """Appends and reads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, by: str) -> None:
         self.path = path
+        self._by = by
         self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
 
     def write(self, what: str, guild: str, subject: str, text: str, id: str, attempt: int) -> None:  # noqa: A002 - its name
-        """One line in one write: lines of several threads do not mix."""
-        effect = Effect(what, guild, subject, text, id, attempt, time.monotonic_ns())
+        """One line in one write: lines of several threads and processes do not mix."""
+        effect = Effect(what, guild, subject, text, id, attempt, time.monotonic_ns(), self._by)
         os.write(self._file, json.dumps(effect._asdict(), separators=(",", ":")).encode() + b"\n")
 
     def read(self, what: str = "", *, guild: str = "", subject: str = "") -> list[Effect]:

@@ -1,4 +1,7 @@
-"""The conversation: each step asks over HTTP, prints what was asked and seen, and checks it against the ledger."""
+"""The conversation: each step asks, prints what was asked and seen, and checks it against the ledger.
+
+The bot and a dashboard are processes of their own; most steps ask over HTTP, as a third party would.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from router.demo.ledger import Ledger
 
 GUILD, OTHER = "81384788765712384", "613425648685547541"
 MODERATOR, TARGET, SECOND, THIRD = "53908232506183680", "175928847299117063", "80351110224678912", "41771983423143937"
+FOURTH, FIFTH, SIXTH = "66166172835876864", "104317091563741184", "140861574938378240"
 CHANNEL, OTHER_CHANNEL = "381870553235193857", "697138785317814292"
 PATIENCE = 20.0  # seconds for what should take one
 
@@ -28,11 +32,32 @@ class Asker(Protocol):
         """(status, JSON value); raises for a refusal and for no answer."""
 
 
+class Bot(Protocol):
+    """The bot's process."""
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+
+    def start(self) -> None:
+        """Start it again; returns when it is connected."""
+
+
+class Dashboard(Protocol):
+    """The dashboard's process."""
+
+    def ask(self, line: str) -> str:
+        """Have it send a command; the line with which it answers."""
+
+
 class Conversation:
     """Talks to one daemon and looks into one ledger."""
 
-    def __init__(self, client: Asker, ledger: Ledger, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: Asker, ledger: Ledger, folder: Path, bot: Bot, dashboard: Dashboard, say: Callable[[str], None]
+    ) -> None:
         self._client = client
+        self._bot = bot
+        self._dashboard = dashboard
         self._ledger = ledger
         self._folder = folder
         self._say = say
@@ -48,6 +73,9 @@ class Conversation:
             self.the_third_attempt_succeeds,
             self.a_dead_letter_lives_again,
             self.a_killed_actor_loses_nothing,
+            self.a_dashboard_asks_over_its_socket,
+            self.a_killed_bot_leaves_its_command_to_another_way,
+            self.the_bot_comes_back,
         ):
             self._step += 1
             self._say(f"\n{self._step}. {(step.__doc__ or '').strip()}")
@@ -151,6 +179,43 @@ class Conversation:
             self._end_of(job)
         lines = [effect.text for effect in self._ledger.read("message", guild=GUILD, subject=CHANNEL)][before:]
         self._check(lines == [f"again {number}" for number in range(20)], "all 20 executed once, in order")
+
+    def a_dashboard_asks_over_its_socket(self) -> None:
+        """A dashboard in another process asks over its WebSocket, and the bot's process executes."""
+        self._say(f"   dashboard: ban {FOURTH} from the dashboard")
+        answer = self._dashboard.ask(f"ban {FOURTH} from the dashboard")
+        self._check(" ok over websocket" in answer, f"the dashboard is answered: {answer}")
+        effects = self._ledger.read("ban", subject=FOURTH)
+        self._check([effect.by for effect in effects] == ["bot"], "the ledger has one ban, by the bot's process")
+
+    def a_killed_bot_leaves_its_command_to_another_way(self) -> None:
+        """The bot is killed (kill -9) while it executes; the command is finished over another protocol, once."""
+        _, answer = self._post("/api/commands", timeout(FIFTH))
+        self._wait(lambda: self._ledger.read("begin", subject=FIFTH), "the bot's process has begun")
+        self._bot.kill()
+        self._say("   -> the bot's process is killed")
+        result = self._end_of(answer["jobId"])
+        way = ", ".join(f"{one['outcome']} over {one['protocol']}" for one in result["attempts"])
+        self._check(
+            result["status"] == "ok" and result["method"] == "direct", f"status {result['status']} after: {way}"
+        )
+        done = [effect.by for effect in self._ledger.read("timeout", subject=FIFTH)]
+        begun = [effect.by for effect in self._ledger.read("begin", subject=FIFTH)]
+        self._check(
+            done == ["daemon"] and begun == ["bot", "daemon"],
+            f"the ledger: begun by {' and by '.join(begun)}, done {len(done)} time, by the {done[0] if done else '?'}",
+        )
+
+    def the_bot_comes_back(self) -> None:
+        """The bot is started again, connects under its name and executes what comes next."""
+        self._bot.start()
+        self._say("   -> the bot's process is connected")
+        status, answer = self._post("/api/commands?wait=10000", ban(SIXTH, "after the restart"))
+        self._check(
+            status == 200 and answer["method"] == "websocket", f"status {answer['status']} over {answer['method']}"
+        )
+        effects = self._ledger.read("ban", subject=SIXTH)
+        self._check([effect.by for effect in effects] == ["bot"], "the ledger has one ban, by the bot's process")
 
     # ------------------------------------------------------------ asking and looking
 

@@ -45,9 +45,9 @@ class Process:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def ended(self) -> int:
+    def ended(self, patience: float = PATIENCE) -> int:
         """The exit status."""
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(patience)
         self._thread.join(PATIENCE)
         return status
 
