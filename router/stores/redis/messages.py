@@ -14,7 +14,7 @@ from router.stores.redis.packing import pack, unpack
 from router.stores.redis.pages import Source, merged, share
 from router.stores.redis.rows import Packed, found, record, stored
 from router.stores.redis.scripts import DELAYED, FIND, PLACED, WRITE
-from router.stores.redis.writing import ENCODE, result_of
+from router.stores.redis.writing import ENCODE, OPPOSING, result_of
 
 REMEMBERED = 50_000  # hints where an id is
 
@@ -22,13 +22,28 @@ REMEMBERED = 50_000  # hints where an id is
 class _Part:
     """What of a batch goes to one partition."""
 
-    __slots__ = ("learn", "numbers", "replays", "writes")
+    __slots__ = ("learn", "lists", "numbers", "replays", "writes")
 
     def __init__(self) -> None:
+        self.lists: dict[tuple[str, ...], int] = {}  # of opposed types, and their numbers
         self.numbers: list[int] = []
         self.writes: list[tuple[Any, ...]] = []
         self.learn: dict[tuple[str, str], None] = {}
         self.replays = False
+
+    def add(self, number: int, write: Any) -> None:
+        """One of the batch."""
+        kind = type(write)
+        self.numbers.append(number)
+        if kind in OPPOSING:
+            self.writes.append(ENCODE[kind](write, self._list_number(write.opposes)))
+        else:
+            self.writes.append(ENCODE[kind](write))
+            self.replays = self.replays or kind is Replay
+
+    def _list_number(self, opposes: Collection[str]) -> int:
+        """From 1; 0: nothing."""
+        return self.lists.setdefault(tuple(opposes), len(self.lists) + 1) if opposes else 0
 
 
 class RedisMessages(RedisBase):
@@ -44,13 +59,25 @@ class RedisMessages(RedisBase):
     def write(self, batch: Sequence[Write], now: int) -> list[Result]:
         self._check()
         results: list[Any] = [None] * len(batch)
+        parts = self._sort(batch, results)
+        calls = [self._write_call(number, part, now) for number, part in parts.items()]
+        for (partition, part), answer in zip(parts.items(), self._run(calls, writes=True), strict=True):
+            for number, each in zip(part.numbers, unpack(answer), strict=True):
+                results[number] = result_of(batch[number], each, partition)
+            self._taught.update((partition, *pair) for pair in part.learn)
+        while len(self._where) > REMEMBERED:
+            del self._where[next(iter(self._where))]
+        return results
+
+    def _sort(self, batch: Sequence[Write], results: list[Any]) -> dict[int, _Part]:
+        """By partition; what need not be sent has its result at once."""
         parts: dict[int, _Part] = {}
         for number, write in enumerate(batch):
             kind = type(write)
-            if kind is Accept:
-                partition = self._part(write.envelope.guild)  # type: ignore[union-attr]  # an Accept
+            if isinstance(write, Accept):
+                partition = self._part(write.envelope.guild)
                 if self.partitions > 1:
-                    self._where[write.envelope.id] = partition  # type: ignore[union-attr]  # likewise
+                    self._where[write.envelope.id] = partition
             else:
                 partition = self._partition_of(write)
                 if partition < 0:
@@ -62,20 +89,10 @@ class RedisMessages(RedisBase):
             part = parts.get(partition)
             if part is None:
                 part = parts[partition] = _Part()
-            part.numbers.append(number)
-            part.writes.append(ENCODE[kind](write))
-            if kind is Accept:
-                self._learn(part, partition, write)  # type: ignore[arg-type]  # an Accept
-            elif kind is Replay:
-                part.replays = True
-        calls = [self._write_call(number, part, now) for number, part in parts.items()]
-        for (partition, part), answer in zip(parts.items(), self._run(calls, writes=True), strict=True):
-            for number, each in zip(part.numbers, unpack(answer), strict=True):
-                results[number] = result_of(batch[number], each, partition)
-            self._taught.update((partition, *pair) for pair in part.learn)
-        while len(self._where) > REMEMBERED:
-            del self._where[next(iter(self._where))]
-        return results
+            part.add(number, write)
+            if isinstance(write, Accept) and write.opposes:
+                self._learn(part, partition, write)
+        return parts
 
     def _write_call(self, partition: int, part: _Part, now: int) -> Call:
         order = (
@@ -90,6 +107,7 @@ class RedisMessages(RedisBase):
             0 if self._seal is None else 1,
             list(part.learn),
             part.writes,
+            list(part.lists),
         )
         return run_script(WRITE, [self.names.partitions[partition]], pack(order))
 

@@ -12,7 +12,8 @@
 --   delayed  zset    id by due time: unsettled, not in its lane yet
 --   lanes    zset    score 0, member L(guild) L(subject) L(type) flag hex(ordinal) id, where L(x) is its length, a colon
 --                    and x; flag 1: unsettled; flag 0: settled and holding its key, not an idempotency key
---   waiting  zset    score 0, member L(queue) hex(accepted_at) id: unsettled, not started
+--   waiting  zset    score 0, member L(queue) hex(accepted_at): times that unsettled ones date from that have not started
+--   since    hash    the same -> how many
 --   ended    zset    hex(line) id by the time of the end: the trail
 --   past     zset    the same: past retention, but within its window
 --   pinned   zset    the same, by the end of the window
@@ -39,20 +40,23 @@ local function hex(number)
   return string.format('%014x', number)
 end
 
-local function led(text)
-  return #text .. ':' .. text
+-- Numbers given to a call are formatted as floats, which is slow: scores are given as text.
+local function whole(number)
+  return string.format('%d', number)
 end
 
-local function lane_of(row)
-  return led(row[GUILD]) .. led(row[SUBJECT])
+local leds = {} -- of texts seen
+local function led(text)
+  local found = leds[text]
+  if not found then
+    found = #text .. ':' .. text
+    leds[text] = found
+  end
+  return found
 end
 
 local function in_lane(id, row, flag)
-  return lane_of(row) .. led(row[TYPE]) .. flag .. hex(row[ORDINAL]) .. id
-end
-
-local function wait_of(id, row)
-  return led(row[QUEUE]) .. hex(row[ACCEPTED]) .. id
+  return led(row[GUILD]) .. led(row[SUBJECT]) .. led(row[TYPE]) .. flag .. hex(row[ORDINAL]) .. id
 end
 
 -- Fields of a hash into a table: the value, or false.

@@ -1,7 +1,7 @@
 -- A batch of writes for one partition, done wholly or not at all: everything is decided in Lua's memory, then written.
 --
 -- KEYS[1]  {PREFIX:pN}:meta
--- ARGV[1]  msgpack [now, router, epoch, token (0: not held), channel, stride, origin, nonce, touch, learn, writes]
+-- ARGV[1]  msgpack [now, router, epoch, token (0: not held), channel, stride, origin, nonce, touch, learn, writes, lists]
 --            channel: news for ROUTER go to channel .. ROUTER
 --            stride, origin: positions are origin modulo stride
 --            nonce: not "" when the batch has a replay, which cannot be repeated by itself
@@ -9,7 +9,7 @@
 --            learn: [[type, type it opposes], ...] that this router has not told before
 --            writes, as write.py packs them:
 --              [1, id, guild, subject, user, type, queue, key, fingerprint, idempotency, due_at, expires_at, window,
---               opposes, frame]                    accept
+--               opposes, frame]                    accept; opposes: a number in lists, 0: nothing
 --              [2, id]                             enter
 --              [3, id, attempt, protocol]          begin
 --              [4, id, until, attempts, trail]     defer
@@ -17,6 +17,7 @@
 --              [6, id, reason, answer, trail, attempts]              bury
 --              [7, id, max_replays, expires_at]    replay
 --              [8, at, kind, id, guild, user, detail]                note
+--            lists: [[type, ...], ...], each named once
 -- returns  msgpack of a result for each: accept: [1, sequence, position, ahead], [2, original, sequence, answer] or
 --          [3, original]; a number or a boolean for the others; 'lost': the partition is not the router's under this
 --          token
@@ -27,7 +28,8 @@
 
 local batch = cmsgpack.unpack(ARGV[1])
 local now, router, epoch, token, channel, stride, origin = batch[1], batch[2], batch[3], batch[4], batch[5], batch[6], batch[7]
-local nonce, touch, learn, writes = batch[8], batch[9], batch[10], batch[11]
+local nonce, touch, learn, writes, lists = batch[8], batch[9], batch[10], batch[11], batch[12]
+local now_text = whole(now)
 
 local meta = call('HMGET', KEYS[1], 'epoch', 'number', 'line', 'router', 'token')
 if meta[1] ~= epoch then
@@ -107,8 +109,9 @@ do
 end
 
 -- Members to add (a score) or to remove (false), written at the end.
-local placed, delayed, lanes, waiting, ended, dead, deaths = {}, {}, {}, {}, {}, {}, {}
-local touched_lanes = {}
+local placed, delayed, lanes, ended, dead, deaths = {}, {}, {}, {}, {}, {}
+local touched_lanes, lane_texts = {}, {}
+local since, type_sets = {}, {}
 local former, noted, speaking = {}, {}, {}
 local heard, answered = nil, {} -- whether anything arrived, and delayed ones among it; router -> its answers
 
@@ -180,9 +183,23 @@ end
 
 -- ---------------------------------------------------------------- lanes
 
+-- L(guild) L(subject), by row.
+local function lane_of(id, row)
+  local lane = lane_texts[id]
+  if not lane then
+    lane = led(row[GUILD]) .. led(row[SUBJECT])
+    lane_texts[id] = lane
+  end
+  return lane
+end
+
+local function member_of(id, row, flag)
+  return lane_of(id, row) .. led(row[TYPE]) .. flag .. hex(row[ORDINAL]) .. id
+end
+
 local function move_in_lane(id, row, flag, there)
-  lanes[in_lane(id, row, flag)] = there
-  touched_lanes[lane_of(row)] = true
+  lanes[member_of(id, row, flag)] = there
+  touched_lanes[lane_of(id, row)] = true
 end
 
 local function write_zset(name, members)
@@ -197,6 +214,20 @@ local function write_zset(name, members)
   end
   send('ZREM', base .. name, removes)
   send('ZADD', base .. name, adds)
+end
+
+local function write_since()
+  for member, by in pairs(since) do
+    if by ~= 0 then
+      local left = call('HINCRBY', base .. 'since', member, by)
+      if left == 0 then
+        call('HDEL', base .. 'since', member)
+        call('ZREM', base .. 'waiting', member)
+      elseif left == by then
+        call('ZADD', base .. 'waiting', '0', member)
+      end
+    end
+  end
 end
 
 -- Before a lane is read, what this batch did to it must be there.
@@ -222,18 +253,21 @@ end
 
 local FEW = 32 -- members read of a whole lane, most of which hold one
 
-local function lane_ids(row, types)
-  local lane = lane_of(row)
+local function lane_ids(id, row, types)
+  local lane = lane_of(id, row)
   settle_lane(lane)
   local found = {}
   local members = call('ZRANGEBYLEX', base .. 'lanes', '[' .. lane, '(' .. lane .. '\255', 'LIMIT', 0, FEW)
   if #members < FEW then
+    local own = member_of(id, row, '1')
     for _, member in ipairs(members) do
-      local size = string.match(member, '^%d+', #lane + 1)
-      local start = #lane + #size + 2
-      local stop = start + tonumber(size)
-      if types[string.sub(member, start, stop - 1)] then
-        found[#found + 1] = string.sub(member, stop + 15)
+      if member ~= own then
+        local size = string.match(member, '^%d+', #lane + 1)
+        local start = #lane + #size + 2
+        local stop = start + tonumber(size)
+        if types[string.sub(member, start, stop - 1)] then
+          found[#found + 1] = string.sub(member, stop + 15)
+        end
       end
     end
     return found
@@ -246,6 +280,22 @@ local function lane_ids(row, types)
     end
   end
   return found
+end
+
+-- What an applied one of ``kind`` ends, when it names ``list``; false: nothing.
+local function types_of(kind, list)
+  local key = list .. kind
+  if type_sets[key] == nil then
+    local types = {}
+    for _, other in ipairs(lists[list] or {}) do
+      types[other] = true
+    end
+    for _, other in ipairs(opposers_of(kind) or {}) do
+      types[other] = true
+    end
+    type_sets[key] = next(types) and types or false
+  end
+  return type_sets[key]
 end
 
 -- ---------------------------------------------------------------- effects
@@ -278,25 +328,26 @@ local function watch(id, row)
 end
 
 local function put(id, row)
-  placed[id] = row[POSITION]
+  placed[id] = whole(row[POSITION])
   local guild = guild_of(row[GUILD])
   guild[2] = guild[2] + 1
 end
 
-local function pend(id, row, by)
+local function pend(row, by)
   local count = counts_of(row[QUEUE])
   count[1] = count[1] + by
-  waiting[wait_of(id, row)] = by > 0 and 0
+  local member = led(row[QUEUE]) .. hex(row[ACCEPTED])
+  since[member] = (since[member] or 0) + by
 end
 
 local function arrive(id, row)
   if row[POSITION] ~= 0 then
     put(id, row)
   else
-    delayed[id] = row[UNTIL]
+    delayed[id] = whole(row[UNTIL])
   end
-  move_in_lane(id, row, '1', 0)
-  pend(id, row, 1)
+  move_in_lane(id, row, '1', '0')
+  pend(row, 1)
   change(id)
 end
 
@@ -343,12 +394,12 @@ local function change_row(id, row, attempts, protocol, until_, trail)
     if row[PROTOCOL] == '' then
       local count = counts_of(row[QUEUE])
       count[2] = count[2] + 1
-      pend(id, row, -1)
+      pend(row, -1)
     end
   elseif row[PROTOCOL] ~= '' then
     local count = counts_of(row[QUEUE])
     count[2] = count[2] - 1
-    pend(id, row, 1)
+    pend(row, 1)
   end
   row[ATTEMPTS], row[PROTOCOL], row[UNTIL], row[TRAIL] = attempts, protocol, until_, trail
   change(id)
@@ -366,21 +417,21 @@ local function finish(id, row, status, answer)
   if row[PROTOCOL] ~= '' then
     count[2] = count[2] - 1
   else
-    pend(id, row, -1)
+    pend(row, -1)
   end
   local which = WELL[status] and 3 or 4
   count[which] = count[which] + 1
   line = line + 1
   row[STATUS], row[ANSWER], row[SETTLED], row[UNTIL], row[ENDING] = status, answer, now, 0, line
-  ended[hex(line) .. id] = now
+  ended[hex(line) .. id] = now_text
   if row[DEAD] == 1 then
     count[5] = count[5] + 1
-    dead[id] = row[POSITION]
-    deaths[id] = line
+    dead[id] = whole(row[POSITION])
+    deaths[id] = whole(line)
   end
   move_in_lane(id, row, '1', false)
   if holds(id, row) then
-    move_in_lane(id, row, '0', 0)
+    move_in_lane(id, row, '0', '0')
   end
   if row[OPPOSED] == 1 then
     release(id, row)
@@ -401,7 +452,7 @@ local function revive(id, row, expires_at, holding)
   if row[ARCHIVED] == 0 then
     former[#former + 1] = hex(row[ENDING])
     former[#former + 1] = cmsgpack.pack({row[ANSWER], row[TRAIL], row[SETTLED]})
-    speaking[led(id) .. hex(row[ENDING])] = 0
+    speaking[led(id) .. hex(row[ENDING])] = '0'
   end
   local count = counts_of(row[QUEUE])
   count[5] = count[5] - 1
@@ -424,8 +475,8 @@ local function revive(id, row, expires_at, holding)
   arrive(id, row)
 end
 
-local function end_windows(id, row, types)
-  for _, other_id in ipairs(lane_ids(row, types)) do
+local function end_windows(id, row, ids)
+  for _, other_id in ipairs(ids) do
     local other = other_id ~= id and row_of(other_id)
     if other and other[OPPOSED] == 0 then
       if other[STATUS] ~= '' or (other[ORDINAL] < row[ORDINAL] and holds(other_id, other)) then
@@ -459,8 +510,8 @@ local function accept(write)
       return {3, known_id}
     end
     local is_over = known[OPPOSED] == 1
-    if not is_over and known[IDEMPOTENCY] == 0 and #write[14] > 0 then
-      is_over = opposed_in_flight(write[3], write[4], write[14], known[ORDINAL])
+    if not is_over and known[IDEMPOTENCY] == 0 and write[14] > 0 then
+      is_over = opposed_in_flight(write[3], write[4], lists[write[14]], known[ORDINAL])
     end
     if known[IDEMPOTENCY] == 1 or not is_over then
       if known[STATUS] == '' then
@@ -512,6 +563,10 @@ local function settle(write)
     return row[STATUS] == status and row[ANSWER] == answer and row[TRAIL] == trail and row[DEAD] == 0
   end
   row[TRAIL] = trail
+  local types, others = applied and types_of(row[TYPE], write[7]), {}
+  if types then
+    others = lane_ids(id, row, types) -- read before this one moves there itself
+  end
   if applied then
     row[OPPOSED] = 0
   end
@@ -520,18 +575,7 @@ local function settle(write)
     row[OPPOSED] = 1
     over(id, row)
   end
-  if applied then
-    local types = {}
-    for _, kind in ipairs(write[7]) do
-      types[kind] = true
-    end
-    for _, kind in ipairs(opposers_of(row[TYPE]) or {}) do
-      types[kind] = true
-    end
-    if next(types) then
-      end_windows(id, row, types)
-    end
-  end
+  end_windows(id, row, others)
   return true
 end
 
@@ -634,7 +678,7 @@ if #order > 0 then
   write_zset('placed', placed)
   write_zset('delayed', delayed)
   write_zset('lanes', lanes)
-  write_zset('waiting', waiting)
+  write_since()
   write_zset('ended', ended)
   write_zset('dead', dead)
   write_zset('deaths', deaths)
@@ -654,13 +698,13 @@ if #order > 0 then
 end
 for digest, each in pairs(noted) do
   call('HSET', base .. 'texts', digest, each[1])
-  call('ZADD', base .. 'notes', each[2], each[3] .. digest)
+  call('ZADD', base .. 'notes', whole(each[2]), each[3] .. digest)
   if each[4] ~= '' then
     call('ZADD', base .. 'noteof', 0, led(each[4]) .. each[3] .. digest)
   end
 end
 if touch == 1 or #order > 0 or next(noted) then
-  call('HSET', KEYS[1], 'number', string.format('%.0f', number), 'line', string.format('%.0f', line))
+  call('HSET', KEYS[1], 'number', whole(number), 'line', whole(line))
 end
 local packed = cmsgpack.pack(results)
 if nonce ~= '' then

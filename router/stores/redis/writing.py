@@ -24,8 +24,11 @@ from actors.ports import (
 
 LOST = b"lost"
 
+OPPOSING = frozenset({Accept, Settle})
+"""Those whose encoding takes the number of their list of opposed types."""
 
-def _accept(write: Accept) -> tuple[Any, ...]:
+
+def _accept(write: Accept, list_number: int) -> tuple[Any, ...]:
     it = write.envelope
     return (
         1,
@@ -41,16 +44,16 @@ def _accept(write: Accept) -> tuple[Any, ...]:
         it.due_at,
         it.expires_at,
         write.window,
-        tuple(write.opposes),
+        list_number,
         write.frame,
     )
 
 
-def _settle(write: Settle) -> tuple[Any, ...]:
-    return (5, write.id, write.status, write.answer, write.trail, int(write.applied), tuple(write.opposes))
+def _settle(write: Settle, list_number: int) -> tuple[Any, ...]:
+    return (5, write.id, write.status, write.answer, write.trail, int(write.applied), list_number)
 
 
-ENCODE: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+ENCODE: dict[type, Callable[..., tuple[Any, ...]]] = {
     Accept: _accept,
     Enter: lambda write: (2, write.id),
     Begin: lambda write: (3, write.id, write.attempt, write.protocol),
