@@ -1,8 +1,9 @@
 """The lease keeper: which partitions this router owns. It has a thread of its own, so that no busy pool makes it late.
 
 Every third of a lease it renews what is held, shows that the router lives, looks who owns what, takes what is free and
-due to it, and begins to give away what it has too much of. What could not be renewed in time is dropped here before the
-store could give it to another: whoever starts something asks the holding, which knows the time by itself.
+due to it, and begins to give away what it has too much of. What could not be renewed in time starts nothing more before
+the store could give it to another: whoever starts something asks the holding, which knows the time by itself. It is
+given up when the store says so, or says nothing.
 """
 
 from __future__ import annotations
@@ -117,8 +118,7 @@ class Partitions(Actor):
                 self._moved = True
             case _Lapse():
                 self._lapse = None
-                self._drop_lapsed()
-                self._watch_lapse()
+                self._tend()
             case _Glance():
                 self._glance = None
                 self._watch_leaving()
@@ -145,10 +145,10 @@ class Partitions(Actor):
         if self._next is not None:
             self._next.cancel()
         self._next = self.send_after(self._beat, _Tick())
-        self._drop_lapsed()
         try:
             self._connect()
             self._renew()
+            self._drop_lapsed()
             if not self._holdings.departing:
                 self._look()
         except StoreError as error:
