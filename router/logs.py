@@ -29,6 +29,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "queue:events": ("guild_router.hub",),
     "cluster:partitions": ("guild_router.partitions",),
     "cluster:news": ("guild_router.news",),
+    "cluster:workers": ("guild_router.foreman",),
     "websocket:protocol": ("router.protocols.websocket",),
     "websocket:client": ("router.client",),
     "rest:protocol": ("router.protocols.rest",),

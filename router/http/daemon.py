@@ -31,13 +31,16 @@ class Daemon:
     started stays in the store. A second one ends the process at once; the store is as a crash would leave it: whole.
     """
 
-    def __init__(self, router: Router, settings: Settings, listening: socket.socket | None = None) -> None:
+    def __init__(
+        self, router: Router, settings: Settings, listening: socket.socket | None = None, *, shared: bool = False
+    ) -> None:
         self.router = router
         self.settings = settings
         self.app = create_app(router, settings)
         self.app.state.loop_meter = self._lag = LoopMeter(settings.lag_limit_ms)
         router.meters.append(self._lag)
         self.cause: str | None = None  #: why the router ended by itself
+        self._shared = shared  # others accept from the socket too: they take over what this one turns away
         self._socket = listening or bind(settings.host, settings.port)
         self._server = make_server(self.app, settings)
         self._draining: asyncio.Task[None] | None = None
@@ -96,6 +99,9 @@ class Daemon:
             log.info("draining for up to %g seconds", self.settings.drain)
             self.app.state.draining = True
             self.app.state.sockets.goodbye("draining")
+            if self._shared:
+                for server in self._server.servers:
+                    server.close()
             self._draining = asyncio.get_running_loop().create_task(self._drained())
 
     async def _drained(self) -> None:

@@ -33,8 +33,7 @@ def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
 
     In memory no more audit rows are kept than ``MEMORY_RETENTION`` says, whatever ``retention`` wants.
     """
-    scheme = url.partition("://")[0]
-    if "://" in url and scheme.partition("+")[0] in ("redis", "rediss"):
+    if "://" in url and is_shared(url):
         return _redis(url, retention)
     parts = urlsplit(url)
     options = parse_qsl(parts.query, keep_blank_values=True)
@@ -48,6 +47,11 @@ def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
     if parts.scheme == "sqlite":
         return _sqlite(parts.netloc, unquote(parts.path), options, retention)
     raise ValueError(f"store URL: unknown scheme {parts.scheme[:20]!r}; use memory://, sqlite:///FILE or redis://HOST")
+
+
+def is_shared(url: str) -> bool:
+    """Whether several routers can use this store at once."""
+    return url.partition("://")[0].partition("+")[0] in ("redis", "rediss")
 
 
 def _redis(url: str, retention: Retention | None) -> RedisStore:
