@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import connections, crowd, growth, latency, throughput
+from benchmarks import connections, crowd, growth, latency, shared, throughput
 from benchmarks.measure import Row
 from benchmarks.report import as_json, machine, print_table
 
@@ -44,6 +44,13 @@ def _groups(quick: bool, repeats: int) -> dict[str, Callable[[], list[Row]]]:
         "latency": lambda: latency.rows(calls=500 // part, repeats=repeats),
         "growth": lambda: growth.rows(
             guilds=(1, 100, 1_000) if quick else (1, 100, 10_000, 100_000), commands=20_000 // part, repeats=repeats
+        ),
+        "redis": lambda: shared.rows(commands=20_000 // part, repeats=repeats),
+        "redis-growth": lambda: shared.growth_rows(
+            guilds=(1, 100) if quick else (1, 1_000, 100_000),
+            queued=(0, 1_000) if quick else (0, 1_000_000),
+            commands=10_000 // part,
+            repeats=repeats,
         ),
         "connections": lambda: connections.rows(peers=20 if quick else 1_000, calls=500 // part, repeats=repeats),
         "crowd": lambda: crowd.rows(guilds=2_000 if quick else 100_000, repeats=1 if quick else min(repeats, 2)),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from router import Reply, Router
 from router.messages import BanUser
+from tests.servers.redis import RedisServer
 
 MODERATOR = "81384788765712384"
 REASON = "repeated advertising of another server after two warnings by the moderators of this guild"
@@ -40,9 +41,13 @@ def ban(number: int, guilds: int) -> BanUser:
 
 @contextmanager
 def store_url(kind: str) -> Iterator[str]:
-    """``memory`` or ``sqlite`` (a new file, ``synchronous=FULL``)."""
+    """``memory``, ``sqlite`` (a new file, ``synchronous=FULL``) or ``redis`` (a new server, AOF ``everysec``)."""
     if kind == "memory":
         yield "memory://"
+        return
+    if kind == "redis":
+        with RedisServer() as server:
+            yield server.url
         return
     with tempfile.TemporaryDirectory(prefix="guild-router-bench-") as folder:
         yield f"sqlite:///{Path(folder) / 'bench.db'}"

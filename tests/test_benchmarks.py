@@ -67,6 +67,8 @@ def test_every_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
         "latency on an idle router",
         "connections",
         "cost of a command by number of live guilds",
+        "end to end over Redis",
+        "cost of a command over Redis",
         "guild actors",
     }
     threads = next(row for row in results if row["unit"] == "threads")
