@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -34,13 +34,14 @@ class Publication(NamedTuple):
 class Reply:
     """Thread-safe; usable from any thread and any event loop. ``await reply`` gives the ``Response``."""
 
-    __slots__ = ("_answer", "_engine", "acceptance", "id")
+    __slots__ = ("_answer", "_engine", "acceptance", "before", "id")
 
     def __init__(self, id: str, engine: Engine) -> None:  # noqa: A002 - the word of the contract
         self.id = id
         self.acceptance: Promise[Acceptance] = Promise()  #: await it, or ``accepted()``
         self._answer: Promise[Answer] = Promise()
         self._engine = engine
+        self.before: Callable[[Answer], None] | None = None  #: called with the answer before anybody is told
 
     def accepted(self, timeout: float | None = None) -> Acceptance:
         """Wait until it is stored; raises a ``Refused`` error if it is not, ``pykka.Timeout`` after ``timeout`` s."""
@@ -128,4 +129,6 @@ class Reply:
         self._answer.set(answer)
 
     def on_answered(self, answer: Answer) -> None:
+        if self.before is not None:
+            self.before(answer)
         self._answer.set(answer)

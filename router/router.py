@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from os import getpid
 from socket import gethostname
 from types import TracebackType
@@ -58,6 +59,8 @@ from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.proxy import CommandActor, command_actor
+from router.query_cache import QueryCache
+from router.query_desk import QueryDesk
 from router.queues import Queues
 from router.reply import Publication, Reply
 from router.response import Response
@@ -178,6 +181,14 @@ class Router:
             ),
         )
 
+        self.queries = QueryDesk(
+            self.clock,
+            QueryCache(settings.query_cache_entries, settings.query_cache_bytes),
+            submit=self.engine.submit,
+            check=self.guard.check,
+            catalog=self.catalog,
+            listeners=self._listeners,
+        )
         self.queues = Queues(self.engine)
         self.dead_letters = DeadLetters(self.engine)
         self.audit = Audit(self.engine, self._hider)
@@ -226,6 +237,7 @@ class Router:
         if self._running:
             self._running = False
             self.engine.stop(self.settings.drain if drain is None else drain)
+            self.queries.close()
             self._close_clock()
 
     def _close_clock(self) -> None:
@@ -303,13 +315,24 @@ class Router:
         sender_sequence, created_at (ms), id.
         """
         submission, reply = self._command(message, options)
-        self.engine.submit(submission)
+        if message.__operation__.read_only:
+            self.queries.ask(message, submission)
+        else:
+            self.engine.submit(submission)
         return reply
 
     def send_many(self, messages: Iterable[Message | tuple[Message, Mapping[str, Any]]]) -> list[Reply]:
         """Hand several over; stored together. All are validated before any is sent."""
-        pairs = [self._command(*item) if isinstance(item, tuple) else self._command(item, {}) for item in messages]
-        self.engine.submit_many([submission for submission, _ in pairs])
+        given = [item if isinstance(item, tuple) else (item, {}) for item in messages]
+        pairs = [self._command(message, options) for message, options in given]
+        commands = []
+        for (message, _), (submission, _) in zip(given, pairs, strict=True):
+            if message.__operation__.read_only:
+                self.queries.ask(message, submission)
+            else:
+                commands.append(submission)
+        if commands:
+            self.engine.submit_many(commands)
         return [reply for _, reply in pairs]
 
     def request(self, message: Message, *, timeout: float | None = None, **options: Any) -> Response:
@@ -527,6 +550,9 @@ class Router:
         id_ = options.get("id") or str(uuid7())
         envelope = self._sealed(message, id_, options)
         reply = Reply(id_, self.engine)
+        if self.queries.changed_by(message.type):
+            # Before its sender is told: who asks after that must not be told what was true before.
+            reply.before = partial(self.queries.settled, envelope)
         return Submission(envelope, encode(envelope), reply), reply
 
     def _sealed(self, message: Message, id_: str, options: Mapping[str, Any]) -> Envelope:
@@ -538,6 +564,8 @@ class Router:
             known |= seal_options(options)
         envelope = seal(message, id=id_, now=self.clock.now(), **known)
         queue = self.facts(message.type).queue
+        if message.__operation__.read_only and not message.__operation__.subject:
+            return envelope._replace(queue=queue, subject=f"query:{id_}"[:128])  # it waits for nobody
         return envelope if envelope.queue == queue else envelope._replace(queue=queue)
 
     def facts(self, type_: str) -> Facts:

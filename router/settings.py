@@ -119,6 +119,8 @@ class Settings(LimitSettings, RestSettings, SocketSettings, StreamSettings, Base
     sequence_gap_ms: Ms = Field(5_000, description="a numbered message waits so long for the one before it")
     passivate_after_ms: Ms = Field(120_000, description="a guild without work leaves memory after so long")
     poison_limit: int = Field(3, ge=1, le=100, description="crashes of our own on one command before it is buried")
+    query_cache_entries: Count = Field(10_000, description="answers of queries kept at most")
+    query_cache_bytes: Count = Field(16_777_216, description="bytes of answers of queries kept at most")
     authorization_ttl_ms: int = Field(
         5_000, ge=0, le=3_600_000, description="an authorizer's answer is good for so long; 0: asked each time"
     )

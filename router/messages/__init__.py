@@ -1,9 +1,10 @@
 """The catalog: every message type as a class.
 
-``catalog`` finds a class by its type; ``Command``, ``Event``, ``Notification`` and ``Task`` are what own types extend.
+``catalog`` finds a class by its type; ``Command``, ``Query``, ``Event``, ``Notification`` and ``Task`` are what own
+types extend.
 """
 
-from router.messages.base import Command, Event, Message, Notification, Task
+from router.messages.base import Command, Event, Message, Notification, Query, Task
 from router.messages.chat import (
     AgentResponse,
     ChatMessage,
@@ -93,6 +94,7 @@ __all__ = [
     "PlayMusic",
     "Priority",
     "ProactiveAction",
+    "Query",
     "QueueCleared",
     "ReloadCommands",
     "ReloadSettings",

@@ -137,6 +137,19 @@ class Command(Message):
     __kind__ = "command"
 
 
+QUERY_EXPIRES = 30_000  # ms; nobody waits longer for a look
+
+
+class Query(Command, read_only=True, idempotent=True, expires=QUERY_EXPIRES):
+    """Look, and change nothing.
+
+    Equal queries at one time are one execution, and its answer is given again for ``cache_ttl`` ms, unless a command of
+    a type in ``invalidated_by`` is applied in the same guild. Equal are those of one guild with the same ``key``
+    fields; a type that names no ``key`` compares the whole payload and the acting user. A query waits for nobody in its
+    guild, unless it has a ``subject``: then it comes after the commands before it in that lane, and sees what they did.
+    """
+
+
 class Event(Message):
     """It happened."""
 

@@ -47,7 +47,9 @@ class Declaration(TypedDict, total=False):
     target: str  #: payload field of the member it acts on, above whom the acting user must stand
     compensation: str  #: type that undoes it
     noop_codes: tuple[int, ...]  #: Discord error codes that mean "it stands already"
-    cache_ttl: int  #: ms an answer may be reused; for queries
+    read_only: bool  #: it changes nothing; see ``Query``
+    cache_ttl: int  #: ms the answer of a query may be given again; 0: only to who asks meanwhile
+    invalidated_by: tuple[str, ...]  #: types that, once applied in the same guild, end the answers of a query
     sensitive: tuple[str, ...]  #: fields that logs, audit and metrics must not show
     version: int  #: of its payload; older ones are understood
     payload_guild: bool  #: the payload names the guild too
@@ -83,7 +85,9 @@ class Operation:
     target: str = ""
     compensation: str = ""
     noop_codes: tuple[int, ...] = ()
+    read_only: bool = False
     cache_ttl: int = 0
+    invalidated_by: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     version: int = 1
     payload_guild: bool = False
@@ -146,7 +150,7 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
         raise wrong("a type is a letter and at most 63 more of A-Z a-z 0-9 _ . : -")
     if taken := sorted(_RESERVED & set(known)):
         raise wrong(f"{taken[0]} is a word of every message; give the field another name and this as its alias")
-    for option in ("key", "opposes", "permissions", "noop_codes", "sensitive"):
+    for option in ("key", "opposes", "permissions", "noop_codes", "sensitive", "invalidated_by"):
         if not isinstance(options.get(option, ()), tuple):
             raise wrong(f"{option} is a tuple, such as ('user_id',)")
     operation = Operation(type=name, kind=kind, **options)  # type: ignore[arg-type]  # a dict of the options above
@@ -157,8 +161,6 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
     for option in ("window", "timeout", "expires", "cache_ttl"):
         if getattr(operation, option) < 0:
             raise wrong(f"{option} is a number of milliseconds")
-    if (operation.attempts or 0) < 0 or operation.version < 1:
-        raise wrong("attempts is 0 (without end) or more, version 1 or more")
     named = [value for option in _FIELD_OPTIONS if (value := getattr(operation, option))]
     named += [*operation.key, *operation.sensitive, *(operation.resolves or ())[:2]]
     named += subject_fields(operation.subject)
@@ -166,4 +168,17 @@ def declare(name: str, kind: str, declared: Declaration, known: Collection[str])
         raise wrong(f"no such field: {', '.join(missing)}")
     if operation.conflict is ConflictPolicy.ANNIHILATE and name in operation.opposes:
         raise wrong("annihilate would drop two different wishes of one type; use supersede")
+    if fault := _contradiction(operation):
+        raise wrong(fault)
     return operation
+
+
+def _contradiction(operation: Operation) -> str:
+    """What cannot be, or does not go together; "": nothing."""
+    if (operation.attempts or 0) < 0 or operation.version < 1:
+        return "attempts is 0 (without end) or more, version 1 or more"
+    if not operation.read_only and (operation.cache_ttl or operation.invalidated_by):
+        return "only a query has a cache_ttl and is invalidated_by something"
+    if operation.read_only and (operation.opposes or operation.compensation):
+        return "a query changes nothing: it opposes nothing and has no compensation"
+    return ""

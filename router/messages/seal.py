@@ -81,7 +81,7 @@ def seal(
     if idempotency_key:
         _check_texts((("idempotencyKey", idempotency_key, 255),), _NO_HEADERS, ())
         key = blake2b(pack([guild, idempotency_key]), digest_size=16, person=b"idempotency").digest()
-    elif layout.keyed:
+    elif layout.keyed and not operation.read_only:  # queries are shared before they are sent
         key = layout.operation_key(guild, payload)
     else:
         key = b""
