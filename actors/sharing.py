@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from zlib import crc32
 
 from actors.ports import Backend, Lost, Record, Stored
+from actors.workers import Bell
 
 __all__ = [
     "Answered",
@@ -185,4 +186,7 @@ class SharedStore(Backend, Protocol):
         """A new one, not open."""
 
     def ears(self) -> Ears:
+        """A new one, not open."""
+
+    def bell(self) -> Bell:
         """A new one, not open."""

@@ -15,7 +15,7 @@ Bytes, ids and milliseconds; ``now`` is an argument; ``StoreUnavailable`` and re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 EXECUTION_KEPT = 86_400_000
@@ -135,3 +135,18 @@ class Workers(Protocol):
 
     def workers(self, now: int) -> list[Presence]:
         """Those whose last sign of life is still good, by name and id."""
+
+
+class Bell(Protocol):
+    """Hints for those who wait for entries or outcomes, on a thread of its own; reconnects by itself.
+
+    Each may be lost, late or doubled: whoever lives by them also looks by itself from time to time.
+    """
+
+    def open(self, queues: Collection[str], asker: str, rung: Callable[[str], None]) -> None:
+        """Call ``rung(queue)`` when something came into one of these; ``rung("")``: an outcome for ``asker`` may lie
+        ready, or something may have come anywhere. Quick, from another thread, until ``close``; opened again it rings
+        for the new ones alone. Does not wait for a connection."""
+
+    def close(self) -> None:
+        """No more calls after this returns; idempotent."""

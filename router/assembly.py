@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from actors.cluster import shared
 from actors.envelope import Envelope
 from actors.policy.balancing import Balance
-from actors.ports import ExecutionProtocol, Probe
+from actors.ports import Backend, ExecutionProtocol, Probe
 from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
 from actors.tables.breakers import Breakers
@@ -44,7 +45,7 @@ class Protocols:
         named_queues: Callable[[], Ref],
         executors_changed: Callable[[], None],
         guard: Guard,
-        router: str,
+        store: Backend,
     ) -> None:
         self._named_queues = named_queues
         self._guard = guard
@@ -53,13 +54,15 @@ class Protocols:
         )
         self.direct = DirectProtocol(handlers, clock=clock, executor=self.executor)
         self.rest = _rest(settings, clock, breakers, decode)
+        sharing = shared(store)
         self.queue = QueueProtocol(
             named_queues,
             desk,
             self.executor,
             clock=clock,
             concurrency=settings.queue_concurrency,
-            router=router,
+            router=sharing.router if sharing else "",
+            bell=sharing.bell() if sharing else None,
             on_reach=executors_changed,
             check=guard.check,
         )

@@ -155,7 +155,7 @@ class Router:
             named_queues=lambda: self.engine.runtime.ref("queues"),
             executors_changed=self._executors_changed,
             guard=self.guard,
-            router=getattr(self.store, "router", ""),
+            store=self.store,
         )
         others = [probe for probe in self.probes if probe not in self._made]
         self._made = self.protocols.probes()
@@ -500,8 +500,8 @@ class Router:
         """As ``schedule``."""
         names = ("cron", "every", "at", "timezone", "overlap", "catch_up")
         rule = {name: options.pop(name, None) for name in names}
-        id_ = options.pop("id", None)
-        return await self.schedules.put(self._scheduled(message, rule, id_, options))
+        id_, operator = options.pop("id", None), options.pop("operator", "")
+        return await self.schedules.put(self._scheduled(message, rule, id_, options), operator)
 
     def _scheduled(
         self, message: Message, rule: Mapping[str, Any], id_: str | None, options: Mapping[str, Any]
@@ -526,7 +526,12 @@ class Router:
 
     def _timetable(self) -> Timetable:
         ref = self.engine.runtime.ref
-        return Timetable(lambda: ref("journal"), lambda: ref("intake"), self.schedules.submission, self._name)
+        return Timetable(
+            lambda: ref("journal"),
+            lambda: ref("intake"),
+            self.schedules.submission,
+            getattr(self.store, "router", self._name),
+        )
 
     def _command_actor(self) -> CommandActor:
         self._proxied = len(self.catalog)

@@ -36,7 +36,7 @@ MOST = 10_000
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _NOT_HERE = frozenset({"idempotency_key", "delay", "id", "created_at", "sender", "sender_sequence", "request_id"})
-_RULE_FIELDS = {"catch_up": "catchUp"}
+_RULE_FIELDS = {"catch_up": "catchUpMs", "every": "everyMs"}
 
 Seal = Callable[[Message, str, Mapping[str, Any]], Envelope]
 Unseal = Callable[[Envelope], Message]
@@ -52,10 +52,10 @@ class ScheduleView(BaseModel):
     guild: str
     cron: str | None
     timezone: str | None
-    every: int | None
+    every_ms: int | None
     at: int | None
     overlap: str
-    catch_up: int
+    catch_up_ms: int
     paused: bool
     next: int | None  #: the tick that comes; null: none does any more
     last: int | None  #: when it was fired last
@@ -283,10 +283,10 @@ def view_of(stored: Stored) -> ScheduleView:
         guild=template.guild,
         cron=rule.cron or None,
         timezone=rule.timezone if rule.cron else None,
-        every=rule.every or None,
+        every_ms=rule.every or None,
         at=rule.at or None,
         overlap=rule.overlap.value,
-        catch_up=rule.catch_up,
+        catch_up_ms=rule.catch_up,
         paused=stored.paused,
         next=stored.next or None,
         last=stored.last or None,

@@ -21,6 +21,7 @@ from typing import Any, Self
 from uuid_utils import uuid7
 
 from actors.asking import Barrier
+from actors.cluster import shared
 from actors.envelope import Envelope
 from actors.keeper import Keeper
 from actors.policy.consuming import QueueRules
@@ -43,6 +44,7 @@ from router.protocols.executor import Executor
 from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.hands import Hands
+from router.protocols.rings import Rings
 from router.protocols.roll import Roll
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.settings import Settings
@@ -59,6 +61,9 @@ TIMEOUT = 30.0
 
 DRAIN = 15.0
 """Seconds for running handlers at the end."""
+
+GLANCE = 0.2
+"""Seconds between looks whether the process was told to end."""
 
 THREADS = 256
 """For handlers that are not async, at most: one for each command that may be in hand."""
@@ -114,6 +119,28 @@ class Worker:
         self.cause: BaseException | None = None  #: why it gave up, if it did
         if isinstance(store, str):
             _must_be_shared(store)
+
+    def use(
+        self,
+        *,
+        store: str | Backend | None = None,
+        queues: Collection[str] | None = None,
+        settings: Settings | None = None,
+        concurrency: int | None = None,
+        name: str | None = None,
+        drain: float | None = None,
+    ) -> None:
+        """Use these instead, before the start; what is not given stays. How a terminal runs an application's worker."""
+        if self._crew is not None:
+            raise BadWorker("a running worker keeps what it has; stop it first")
+        if isinstance(store, str):
+            _must_be_shared(store)
+        self._store = self._store if store is None else store
+        self.queues = self.queues if queues is None else _names(queues)
+        self._settings = settings or self._settings
+        self._concurrency = self._concurrency if concurrency is None else _positive("concurrency", concurrency)
+        self.name = self.name if name is None else name
+        self.drain = self.drain if drain is None else drain
 
     # ------------------------------------------------------------ handlers
 
@@ -202,7 +229,9 @@ class Worker:
         with _signals(self._over):
             with self:
                 ready()
-                self._over.wait()
+                # The system may hand a signal to any thread; then this one hears of it when it looks.
+                while not self._over.wait(GLANCE):
+                    pass
             return 1 if self.cause else 0
 
     async def arun(self) -> None:
@@ -254,6 +283,7 @@ class _Crew:
         self._executor = worker.executor(self._clock, lambda envelope: unseal(envelope, worker.catalog))
         self._hands = Hands(self._executor, self._queues, worker.id)
         self._roll = Roll(self._queues, self._clock, worker.id, self._presence)
+        self._rings: Rings | None = None
         settings = worker._settings
         self._guard = Guard(
             self._clock,
@@ -291,6 +321,9 @@ class _Crew:
     def start(self) -> None:
         store = self._worker.open_backend()
         take_time_of(store, self._clock)
+        sharing = shared(store)
+        if sharing is not None:
+            self._rings = Rings(sharing.bell(), self._desk, self._worker.id)
         children = [
             ChildSpec("keeper", lambda: Keeper(store), shutdown="infinity"),
             ChildSpec("queues", lambda: NamedQueues(lambda: self._runtime.ref("keeper"), self._desk)),
@@ -306,8 +339,12 @@ class _Crew:
         self._guard.open("worker")
         self._consumers.open()
         self._roll.open()
+        if self._rings is not None:
+            self._rings.open()
 
     def stop(self, drain: float) -> None:
+        if self._rings is not None:
+            self._rings.close()
         self._consumers.close()
         for subscriptions in list(self._desk.subscriptions.values()):
             for subscription in list(subscriptions):
@@ -361,6 +398,7 @@ def _signals(over: threading.Event) -> Iterator[None]:
 
 
 def _must_be_shared(url: str) -> None:
+    """Raise ``BadWorker`` unless several processes can hold it at once."""
     if not url.startswith(("redis:", "rediss:", "redis+", "rediss+")):
         scheme = url.partition(":")[0][:20]
         raise BadWorker(

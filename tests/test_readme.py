@@ -60,7 +60,7 @@ def test_the_embedded_example_runs(tmp_path: Path) -> None:
         assert any(line.startswith("answered ok") for line in lines)
 
 
-@pytest.mark.parametrize("text", ["router.proxy()", "router.publish(", "reply.cancel()"])
+@pytest.mark.parametrize("text", ["router.proxy()", "router.publish(", "reply.cancel()", "router.schedule("])
 def test_the_other_examples_run(tmp_path: Path, text: str) -> None:
     result = run_script(example(text), tmp_path)
     assert result.returncode == 0, result.stderr
@@ -91,7 +91,7 @@ def test_the_example_of_clients_runs(tmp_path: Path) -> None:
 
 
 def test_every_python_example_is_run() -> None:
-    assert len(blocks("python")) == 8
+    assert len(blocks("python")) == 9
 
 
 def test_the_errors_are_where_the_readme_says() -> None:

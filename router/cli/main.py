@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from router.cli import audit, breakers, dead_letters, demo, doctor, events, look, monitor, queues, send, serve
+from router.cli import (
+    audit,
+    breakers,
+    dead_letters,
+    demo,
+    doctor,
+    events,
+    look,
+    monitor,
+    queues,
+    schedules,
+    send,
+    serve,
+    work,
+)
 
 app = typer.Typer(
     name="guild-router",
@@ -19,12 +33,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("work")(work.work)
 app.command("run-demo")(demo.run_demo)
 app.command("send")(send.send)
 app.command("events")(events.events)
 app.command("monitor")(monitor.monitor)
 app.add_typer(queues.app, name="queues")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(schedules.app, name="schedules")
 app.command("explain")(look.explain)
 app.command("audit")(audit.audit)
 app.command("tree")(look.tree)

@@ -39,17 +39,17 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Send a command to a daemon. With --wait the exit status is 0 only when it succeeded in that time."""
-    body: dict[str, Any] = {"type": type, "data": _payload(data)}
+    body: dict[str, Any] = {"type": type, "data": payload(data)}
     body |= {"guildId": guild} if guild else {}
     body |= {"userId": user} if user else {}
     body |= {"priority": _priority(priority)} if priority else {}
-    body |= {"delayMs": _ms("--delay", delay)} if delay else {}
-    body |= {"ttlMs": _ms("--ttl", ttl)} if ttl else {}
+    body |= {"delayMs": milliseconds("--delay", delay)} if delay else {}
+    body |= {"ttlMs": milliseconds("--ttl", ttl)} if ttl else {}
     body |= {"requiresRealTime": True} if real_time else {}
     body |= {"requiresReliability": True} if reliable else {}
     if key and not _KEY.fullmatch(key):
         fail("--idempotency-key must be 1 to 128 visible ASCII characters", 2)
-    longest = _ms("--timeout", timeout)
+    longest = milliseconds("--timeout", timeout)
     client = make_client(url, token, timeout + 10)
     query = {"wait": longest} if wait else {}
     headers = {"Idempotency-Key": key} if key else {}
@@ -75,13 +75,13 @@ def _priority(text: str) -> int | str:
     return text
 
 
-def _ms(option: str, seconds: float) -> int:
+def milliseconds(option: str, seconds: float) -> int:
     if not math.isfinite(seconds * 1_000):
         fail(f"{option} must be a number of seconds, not {seconds}", 2)
     return round(seconds * 1_000)
 
 
-def _payload(text: str) -> Any:
+def payload(text: str) -> Any:
     source = "--data"
     try:
         if text == "-":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from router.cli.apps import load_app
 from router.cli.output import fail, needs_extra
 from router.cli.report import Inherited, inherited
 from router.cli.several import run_several, run_worker
@@ -111,25 +111,10 @@ def run_daemon(daemon: Daemon, ready: Callable[[], None]) -> int:
 
 
 def load_router(name: str) -> Router:
-    """The router that ``module:name`` means; the current directory is on the path."""
+    """The router that ``module:name`` means."""
     from router.router import Router
 
-    module_name, colon, attribute = name.partition(":")
-    if not colon or not module_name or not attribute:
-        fail(f"--app must be MODULE:NAME, such as bot.main:router, not {name}", 2)
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            fail(f"--app: there is no module {module_name} here", 2)
-        raise
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, Router):
-        fail(f"--app: {name} is {'missing' if found is None else 'not a Router'}", 2)
-    return found
+    return load_app(name, Router, "bot.main:router")
 
 
 def own_settings(router: Router) -> dict[str, Any]:

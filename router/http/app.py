@@ -9,7 +9,19 @@ from starlette.routing import WebSocketRoute
 
 from actors.errors import EngineError
 from router.errors import RouterError
-from router.http import admin, audit, cluster, commands, dead_letters, events, health, metrics, queues, stream
+from router.http import (
+    admin,
+    audit,
+    cluster,
+    commands,
+    dead_letters,
+    events,
+    health,
+    metrics,
+    queues,
+    schedules,
+    stream,
+)
 from router.http.docs import add_docs
 from router.http.door import Door
 from router.http.openapi import describe
@@ -19,7 +31,7 @@ from router.router import Router
 from router.settings import Settings
 from router.version import package_version
 
-MODULES = (commands, events, stream, health, metrics, queues, dead_letters, admin, audit, cluster)
+MODULES = (commands, events, stream, health, metrics, queues, dead_letters, admin, audit, cluster, schedules)
 ABOUT = """A command router for bots in many guilds: once, in order, over whichever protocol is open.
 
 Ids are strings, times are milliseconds since the epoch, keys are camelCase (snake_case is accepted).

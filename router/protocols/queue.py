@@ -26,12 +26,14 @@ from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk
 from actors.tickets import encode_ticket, entry_name, envelope_of
+from actors.workers import Bell
 from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.consumers import Check, Consumers, unchecked
 from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import Executor, tell
 from router.protocols.hands import Hands
+from router.protocols.rings import Rings
 from router.protocols.roll import Roll
 from router.protocols.workshop import BUSY, STOPPED
 
@@ -56,8 +58,9 @@ class QueueProtocol:
 
     ``queues``: the named queues consumed here; ``None``: those of all types that have a handler. ``wait_ms``: how long
     an entry may wait for a consumer when its ticket has no deadline. ``concurrency``: of one queue's consumer;
-    ``None``: as the queue's rules say. ``router``: this router among those that share the store; "": it is alone.
-    ``on_reach`` is called when workers came or went. ``check``: the guard's, for what came through no router's lanes.
+    ``None``: as the queue's rules say. ``router``: this router among those that share the store ("": it is alone), and
+    ``bell`` what tells it what came. ``on_reach`` is called when workers came or went. ``check``: the guard's, for what
+    came through no router's lanes.
     """
 
     name = "queue"
@@ -74,6 +77,7 @@ class QueueProtocol:
         wait_ms: int = 30_000,
         concurrency: int | None = None,
         router: str = "",
+        bell: Bell | None = None,
         on_reach: Callable[[], None] = lambda: None,
         check: Check = unchecked,
     ) -> None:
@@ -93,10 +97,13 @@ class QueueProtocol:
         self.roll: Roll | None = None
         self._elsewhere: Elsewhere | None = None
         self._hands: Hands | None = None
+        self._rings: Rings | None = None
         if router:
             self.roll = Roll(named_queues, clock, router, lambda: self._consumers.presence(router), on_reach)
             self._elsewhere = Elsewhere(named_queues, clock, router, self._heard)
             self._hands = Hands(executor, named_queues, router)
+            if bell is not None:
+                self._rings = Rings(bell, desk, router, self._elsewhere.listen)
         self._consumers = Consumers(
             desk,
             executor,
@@ -115,6 +122,8 @@ class QueueProtocol:
         if self.roll is not None and self._elsewhere is not None:
             self.roll.open()
             self._elsewhere.open()
+            if self._rings is not None:
+                self._rings.open()
 
     def close(self, drain: float) -> None:
         """See ``ExecutionProtocol``; what nobody claimed is taken back."""
@@ -122,14 +131,11 @@ class QueueProtocol:
         self._consumers.close()
         self._timer.stop()
         if self.roll is not None and self._elsewhere is not None:
+            if self._rings is not None:
+                self._rings.close()
             self.roll.close()
             self._elsewhere.close()
         self._executor.close(self.name, drain)
-
-    def rung(self) -> None:
-        """News: an outcome may lie ready in the store."""
-        if self._elsewhere is not None:
-            self._elsewhere.listen()
 
     def reaches(self, envelope: Envelope) -> bool:
         """Whether its queue is consumed here and its type has a handler, or a worker elsewhere has."""

@@ -6,10 +6,11 @@ delivered at once on the thread that makes them, and what a network does to peop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from threading import RLock
+from typing import NamedTuple
 
 from actors.ports import Record
 from actors.sharing import Lease, Member, Moved, News
@@ -90,6 +91,15 @@ class Faults:
     doubt: str = ""  #: the answer to its next write is lost, ``before`` or ``after`` the write was done
 
 
+class Ringer(NamedTuple):
+    """A bell that is open."""
+
+    router: str
+    queues: frozenset[str]
+    asker: str
+    rung: Callable[[str], None]
+
+
 class MemoryHub:
     """Thread-safe. ``clock`` gives the store's time in ms."""
 
@@ -105,6 +115,7 @@ class MemoryHub:
         self.faults: dict[str, Faults] = {}
         self._members: dict[str, Living] = {}
         self._ears: dict[str, list[Heard]] = {}
+        self.ringers: list[Ringer] = []
         self._tokens = count(1)
 
     def faults_of(self, router: str) -> Faults:
@@ -210,3 +221,11 @@ class MemoryHub:
             ears = [heard for router in hearing for heard in self._ears.get(router, ())]
         for heard in ears:
             heard(news)
+
+    def ring(self, *, queues: Collection[str] = (), askers: Collection[str] = ()) -> None:
+        """Something came into these queues, and outcomes for these askers."""
+        for ringer in [each for each in list(self.ringers) if not self.faults_of(each.router).deaf]:
+            for queue in ringer.queues.intersection(queues):
+                ringer.rung(queue)
+            if ringer.asker in askers:
+                ringer.rung("")

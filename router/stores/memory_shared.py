@@ -27,6 +27,7 @@ from actors.ports import (
     Write,
 )
 from actors.sharing import Answered, Arrived, Lease, Lost, Member, News, SharedStore, Told, partition_of
+from router.stores.memory_bell import MemoryBell
 from router.stores.memory_hub import Heard, MemoryHub, Shelf, Slice
 from router.stores.memory_shared_queues import MemorySharedQueues
 
@@ -223,6 +224,9 @@ class MemorySharedStore(MemorySharedQueues, SharedStore):
 
     def ears(self) -> MemoryEars:
         return MemoryEars(self)
+
+    def bell(self) -> MemoryBell:
+        return MemoryBell(self.hub, self.router)
 
 
 class MemoryLeases:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from actors.ports import Claim, Entry, Nack, Queues, QueueStats
 from actors.schedules import Fire, Schedule, Schedules
 from actors.workers import Answered, Execution, Finish, Presence, Undertake, Workers
-from router.stores.memory_hub import Shelf
+from router.stores.memory_hub import MemoryHub, Shelf
 
 T = TypeVar("T")
 
@@ -17,12 +17,16 @@ T = TypeVar("T")
 class MemorySharedQueues(Queues, Workers, Schedules):
     """They are the hub's, all of them, whoever owns which partition."""
 
+    hub: MemoryHub
+
     @abstractmethod
     def _shelved(self, use: Callable[[Shelf], T]) -> T:
         """Use the hub's, if the handle may."""
 
     def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.append(entries, now))
+        added = self._shelved(lambda shelf: shelf.append(entries, now))
+        self.hub.ring(queues={entry.queue for entry in entries if entry.available_at <= now})
+        return added
 
     def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
         return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until))
@@ -61,7 +65,9 @@ class MemorySharedQueues(Queues, Workers, Schedules):
         return self._shelved(lambda shelf: shelf.begin(undertakings, now))
 
     def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:
-        return self._shelved(lambda shelf: shelf.finish(finishes, now, keep))
+        finished = self._shelved(lambda shelf: shelf.finish(finishes, now, keep))
+        self.hub.ring(askers={finish.asker for finish in finishes if finish.asker})
+        return finished
 
     def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
         return self._shelved(lambda shelf: shelf.executions(queue, ids))

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
 -- ARGV[3]  msgpack [now, [id, frame, priority, available_at, expires_at], ...]
+-- ARGV[4]  the channel on which is said that something came
 -- returns  msgpack of a boolean for each: false: the queue knows this id
 --
 -- Idempotent by the id and the receipt.
@@ -11,7 +12,7 @@ if again then
   return again
 end
 local entries = cmsgpack.unpack(ARGV[3])
-local now, results = entries[1], {}
+local now, results, came = entries[1], {}, false
 for at = 2, #entries do
   local entry = entries[at]
   local id = entry[1]
@@ -23,6 +24,10 @@ for at = 2, #entries do
     wait(id, item, entry[4], now)
     keep(id, item)
     results[#results + 1] = true
+    came = came or entry[4] <= now
   end
+end
+if came then
+  call('PUBLISH', ARGV[4], '')
 end
 return answer(results)

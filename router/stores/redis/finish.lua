@@ -3,6 +3,7 @@
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
 -- ARGV[3]  msgpack [now, how many done entries to keep, how many outcomes for one asker,
 --            [entry, token, id, outcome, asker, remember (-1: nobody knows yet how it ended), done], ...]
+-- ARGV[4]  the channel on which an asker is told that an outcome lies ready, without its name
 -- returns  msgpack of a boolean for each: false: the claim was lost
 --
 -- Idempotent by entry and token; by the receipt where the entry left no trace. The rule is that of actors/workers.py,
@@ -13,7 +14,7 @@ if again then
   return again
 end
 local order = cmsgpack.unpack(ARGV[3])
-local now, results = order[1], {}
+local now, results, told = order[1], {}, {}
 for at = 4, #order do
   local entry, token, id, outcome, asker = order[at][1], order[at][2], order[at][3], order[at][4], order[at][5]
   local known = execution_of(id)
@@ -35,6 +36,7 @@ for at = 4, #order do
       drop(entry)
     end
     if asker ~= '' then
+      told[asker] = true
       local lying = base .. 'answers:' .. asker
       if call('HSET', lying, entry, cmsgpack.pack({id, outcome, now})) == 1 then
         call('ZADD', base .. 'order:' .. asker, count('answer', 1), entry)
@@ -49,5 +51,8 @@ for at = 4, #order do
     end
   end
   results[at - 3] = holds and true or false
+end
+for asker in pairs(told) do
+  call('PUBLISH', ARGV[4] .. asker, '')
 end
 return answer(results)

@@ -23,8 +23,14 @@ class Names:
         # Channels know no databases.
         self.channel = f"{prefix}:{db}:to:"
         self.everybody = f"{prefix}:{db}:all"
+        self.outcomes = f"{prefix}:{db}:outcomes:"
+        self._bell = f"{prefix}:{db}:came:"
         self._queue = f"{{{prefix}:q:%s}}:meta"
 
     def queue(self, name: str) -> str:
         """The key that stands for a named queue."""
         return self._queue % quote(name, safe=":")
+
+    def bell(self, name: str) -> str:
+        """The channel on which it is said that something came into a named queue."""
+        return self._bell + name

@@ -63,7 +63,7 @@ class RedisQueues(RedisArchive):
             packed = [
                 (e.id, e.frame, e.priority, e.available_at, e.expires_at) for e in map(entries.__getitem__, numbers)
             ]
-            calls.append(self._item(APPEND, queue, pack((now, *packed))))
+            calls.append(self._item(APPEND, queue, pack((now, *packed)), self.names.bell(queue)))
             for number in numbers:
                 self._queue_of[entries[number].id] = queue
         self._forget_some()

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from actors.sharing import SharedStore
 from router.stores.redis.address import Address
+from router.stores.redis.bell import RedisBell
 from router.stores.redis.ears import RedisEars
 from router.stores.redis.leases import RedisLeases
 from router.stores.redis.link import Link, plain
@@ -48,9 +49,10 @@ class RedisStore(RedisSchedules, SharedStore):
         return RedisLeases(self.address, self.options, self.names)
 
     def ears(self) -> RedisEars:
-        options = self.options
+        return RedisEars(self._another_link, self.names, self.router)
 
-        def link() -> Link:
-            return Link(self.address, connect_timeout=options.connect_timeout, timeout=options.timeout)
+    def bell(self) -> RedisBell:
+        return RedisBell(self._another_link, self.names)
 
-        return RedisEars(link, self.names, self.router)
+    def _another_link(self) -> Link:
+        return Link(self.address, connect_timeout=self.options.connect_timeout, timeout=self.options.timeout)

@@ -50,7 +50,10 @@ class RedisWorkers(RedisQueues, Workers):
             groups.setdefault(it.queue, []).append(number)
         calls = [
             self._item(
-                scripts.FINISH, queue, pack((now, keep, ANSWERS, *(_ended(finishes[number]) for number in numbers)))
+                scripts.FINISH,
+                queue,
+                pack((now, keep, ANSWERS, *(_ended(finishes[number]) for number in numbers))),
+                self.names.outcomes,
             )
             for queue, numbers in groups.items()
         ]
