@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
 from pathlib import Path
 from secrets import token_hex
@@ -21,6 +22,8 @@ from router.frames import frame
 from router.frames.to_router import RecordLine
 from router.protocols.records import Records
 from router.stores.file_lock import FileLock
+
+logger = logging.getLogger("router.client")
 
 VERSION: Final = 1
 SEEN: Final = 20_000  # ids of executions that are known to have begun
@@ -51,8 +54,15 @@ class Record:
             return
         self._lock = FileLock(f"{self._path}.lock")
         self._lock.acquire()
-        boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
-        lines = self._path.read_bytes().split(b"\n")[:-1] if self._path.exists() else []  # a torn one has no end
+        try:
+            self._read(self._path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _read(self, path: Path) -> None:
+        boot = _boot()
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # a torn one has no end
         head = _parsed(lines[0]) if lines else {}
         if head.get("v") == VERSION:
             if boot and head.get("boot") == boot:
@@ -61,8 +71,9 @@ class Record:
             for line in lines[1:]:
                 self._replay(_parsed(line))
         self._unfinished, self._running = self._running, {}
-        _write_whole(self._path, self._snapshot())
-        self._append()
+        _write_whole(path, self._snapshot())
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._lines = 0
 
     async def close(self) -> None:
         """Let go of the file."""
@@ -145,11 +156,10 @@ class Record:
             self._rewriting = asyncio.get_running_loop().create_task(self._rewrite(self._snapshot()))
 
     def _snapshot(self) -> list[bytes]:
-        boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
         kept = self._records.items()
         known = {id_ for id_, _, _ in kept} | self._running.keys() | self._unfinished.keys()
         forgotten = max((self._forgotten, *(id_ for id_ in self._seen if id_ not in known)))
-        head = {"v": VERSION, "instance": self.instance, "boot": boot, "forgotten": forgotten}
+        head = {"v": VERSION, "instance": self.instance, "boot": _boot(), "forgotten": forgotten}
         lines = [_dumped(head)]
         lines += [_dumped({"e": id_, "a": attempt, "h": False, **_line(outcome)}) for id_, outcome, attempt in kept]
         lines += [_dumped({"b": id_, "a": attempt}) for id_, attempt in (self._unfinished | self._running).items()]
@@ -158,20 +168,20 @@ class Record:
     async def _rewrite(self, lines: list[bytes]) -> None:
         assert self._path is not None  # noqa: S101 - there is a file, or nothing is written
         fresh = self._path.with_name(f"{self._path.name}.new")
-        await asyncio.to_thread(_write_to, fresh, lines)
-        since, self._since = self._since or [], None
-        file = os.open(fresh, os.O_WRONLY | os.O_APPEND)
-        os.write(file, b"".join(since))
-        fresh.replace(self._path)
+        try:
+            await asyncio.to_thread(_write_to, fresh, lines)
+            since, self._since = self._since or [], None
+            file = os.open(fresh, os.O_WRONLY | os.O_APPEND)
+            os.write(file, b"".join(since))
+            fresh.replace(self._path)
+        except OSError:
+            logger.exception("the record of this bot cannot be written anew; the old file goes on")
+            self._since, self._lines = None, 0
+            return
         former, self._file = self._file, file
         if former is not None:
             os.close(former)
         self._lines = len(lines) + len(since)
-
-    def _append(self) -> None:
-        assert self._path is not None  # noqa: S101 - as above
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-        self._lines = 0
 
 
 def said_of(id_: str, outcome: Outcome, attempt: int) -> RecordLine:
@@ -194,6 +204,10 @@ def fault_of(outcome: Outcome) -> frame.Fault | None:
         return None
     code, message, retryable, retry_after = outcome.fault
     return frame.Fault(code=code or "error", message=message, retryable=retryable, retry_after=retry_after)
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip() if _BOOT.exists() else ""
 
 
 def _line(outcome: Outcome) -> dict[str, Any]:

@@ -91,8 +91,7 @@ async def stream(
 async def told(reader: Reader, heartbeat: float) -> AsyncIterator[str]:
     """The stream's text."""
     yield f"retry: {BACK_IN}\n" + _mark(reader)
-    while not reader.closed:
-        come = await reader.next(heartbeat)
+    while (come := await reader.next(heartbeat)) or not reader.closed:  # also what came just before it was closed
         yield "".join(_line(event) for event in come) if come else ": still here\n" + _mark(reader)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from actors.policy.facts import Backoff
 from router import Noop, Reject, RetryLater, handles
-from router.client import BotClient, Forbidden, Replaced, RouterClient, Unauthorized, Unreachable
+from router.client import BotClient, Forbidden, Gap, Happening, Replaced, RouterClient, Unauthorized, Unreachable
 from router.messages import BanUser, KickUser, SendMessage, UnbanUser
 from router.router import Router
 from tests.client.bots import BotProcess, bot_process
@@ -361,12 +362,23 @@ def test_stopping_without_patience_leaves_what_runs_in_doubt(served: Served) -> 
 
         async with client(served.daemon.url) as router:
             await bot.start()
-            waiting = asyncio.create_task(router.request(say("x")))
+            sent = await router.send(say("x"))
             await begun.wait()
             assert await bot.stop(drain=0) is False
-            assert (await waiting).status == "in_doubt"
+            async with aclosing(router.events(jobs=[sent.id], after="0")) as events:
+                seen = [event async for event in until_doubt(events)]
+            assert seen[-1] == "in_doubt"
 
     run(story)
+
+
+async def until_doubt(events: AsyncIterator[Happening | Gap]) -> AsyncIterator[str]:
+    """What came of the attempts, up to the first that is in doubt."""
+    async for event in events:
+        if isinstance(event, Happening) and event.kind == "attempted":
+            yield event.detail or ""
+            if event.detail == "in_doubt":
+                return
 
 
 def test_of_two_bots_with_one_name_the_newer_one_stays(served: Served) -> None:
