@@ -28,6 +28,10 @@ Check = Callable[[Envelope, Callable[[Outcome | None], None]], None]
 ITS_OWN = frozenset((Status.CANCELLED, Status.EXPIRED, Status.REJECTED))
 
 
+REMEMBERED = 10_000
+"""Commands of which is known that they ended answers."""
+
+
 class QueryDesk:
     """Thread-safe. ``submit`` sends on; ``check`` is the guard's."""
 
@@ -50,6 +54,7 @@ class QueryDesk:
         self._changes: tuple[int, dict[str, frozenset[str]]] = (0, {})
         self._unwatch: Callable[[], None] | None = None
         self._leaders: dict[Key, _Leader] = {}
+        self._ended: dict[str, None] = {}
         self._lock = Lock()
         self._figures = {"executed": 0, "joined": 0, "cached": 0, "invalidated": 0}
 
@@ -119,6 +124,11 @@ class QueryDesk:
         if not types:
             return
         with self._lock:
+            if envelope.id in self._ended:
+                return  # told twice: by its waiter at once, and by the hub in its own time
+            self._ended[envelope.id] = None
+            if len(self._ended) > REMEMBERED:
+                del self._ended[next(iter(self._ended))]
             self._figures["invalidated"] += 1
             for type_ in types:
                 self._cache.forget(envelope.guild, type_)

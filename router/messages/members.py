@@ -14,7 +14,12 @@ from router.messages.moderation import TARGET
 
 
 class RoleCommand(
-    Command, queue="bot:moderation", subject="user:{user_id}", idempotent=True, permissions=("MANAGE_ROLES",)
+    Command,
+    queue="bot:moderation",
+    subject="user:{user_id}",
+    idempotent=True,
+    permissions=("MANAGE_ROLES",),
+    role="role_id",
 ):
     """Acts on one role of one member."""
 

@@ -45,6 +45,7 @@ class Declaration(TypedDict, total=False):
     permissions: tuple[str, ...]  #: Discord permissions the acting user needs
     channel: str  #: payload field of the channel they are needed in; "": the guild
     target: str  #: payload field of the member it acts on, above whom the acting user must stand
+    role: str  #: payload field of the role it gives or takes, above which the acting user must stand
     compensation: str  #: type that undoes it
     noop_codes: tuple[int, ...]  #: Discord error codes that mean "it stands already"
     read_only: bool  #: it changes nothing; see ``Query``
@@ -83,6 +84,7 @@ class Operation:
     permissions: tuple[str, ...] = ()
     channel: str = ""
     target: str = ""
+    role: str = ""
     compensation: str = ""
     noop_codes: tuple[int, ...] = ()
     read_only: bool = False
@@ -125,7 +127,7 @@ _OPTIONS = {field.name for field in fields(Operation)} - {"type", "kind"}
 _RESERVED = frozenset(
     {"type", "guild", "facts", "resolved", "required_permissions", "payload_schema", "from_wire", "to_wire"}
 )
-_FIELD_OPTIONS = ("actor", "owner", "tenant", "delay", "channel", "target")
+_FIELD_OPTIONS = ("actor", "owner", "tenant", "delay", "channel", "target", "role")
 
 
 def subject_fields(form: str) -> list[str]:

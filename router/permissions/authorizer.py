@@ -1,8 +1,9 @@
 """An authorizer by Discord's rules: Discord checks only the bot, so whoever commands it is checked here.
 
 The acting user must have the permissions the command's type declares (``permissions``), in the channel it names
-(``channel``) or else in the guild, and must stand above the member it acts on (``target``), who is neither the owner,
-nor the bot, nor the acting user. A type that declares none of this is everybody's.
+(``channel``) or else in the guild, must stand above the role it gives or takes (``role``), and above the member it acts
+on (``target``), who is neither the owner, nor the bot, nor the acting user. A type that declares none of this is
+everybody's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from actors.envelope import Envelope
 from router.messages.permissions import BITS
 from router.permissions.decision import ALLOWED, Allowed, Decision, Denied, Unknown
 from router.permissions.directory import Guild, GuildDirectory
-from router.permissions.rules import in_channel, in_guild, outranks
+from router.permissions.rules import in_channel, in_guild, outranks, stands_above
 
 if TYPE_CHECKING:
     from router.messages.base import Message
@@ -30,6 +31,7 @@ class Needs(NamedTuple):
     permissions: tuple[str, ...]
     channel: str  #: "": in the guild as a whole
     target: str  #: "": nobody
+    role: str  #: that is given or taken; "": none
 
 
 class PermissionAuthorizer:
@@ -62,7 +64,7 @@ class PermissionAuthorizer:
         return needs_of(command, envelope), envelope.source in self._trusted
 
     def _without_looking(self, command: Message, needs: Needs, envelope: Envelope) -> Decision | None:
-        if not needs.permissions and not needs.target:
+        if not (needs.permissions or needs.target or needs.role):
             return ALLOWED
         field = command.__operation__.actor
         named = getattr(command, field) if field else None
@@ -88,7 +90,8 @@ def needs_of(command: Message, envelope: Envelope) -> Needs:
     operation = command.__operation__
     channel = getattr(command, operation.channel) if operation.channel else None
     target = getattr(command, operation.target) if operation.target else None
-    return Needs(envelope.user, envelope.guild, command.required_permissions(), channel or "", target or "")
+    role = getattr(command, operation.role) if operation.role else None
+    return Needs(envelope.user, envelope.guild, command.required_permissions(), channel or "", target or "", role or "")
 
 
 def judge(guild: Guild, needs: Needs, now: int) -> Decision:
@@ -113,6 +116,12 @@ def judge(guild: Guild, needs: Needs, now: int) -> Decision:
     missing = [name for name in wanted if not bits & BITS.get(name, 0)]  # nobody has one that Discord has not
     if missing:
         return Denied("missing_permission", f"the acting user lacks {', '.join(missing)}")
+    if needs.role:
+        role = guild.roles.get(needs.role)
+        if role is None:
+            return Denied("no_such_role", "the guild has no such role")
+        if not stands_above(guild, actor, role):
+            return Denied("role_not_below", "the acting user's highest role is not above this one")
     if needs.target:
         return _above(guild, needs)
     return ALLOWED

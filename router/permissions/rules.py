@@ -53,6 +53,11 @@ def outranks(guild: Guild, actor: Member, target: Member) -> bool:
     return actor.id == guild.owner or _rank(top_role(guild, actor)) > _rank(top_role(guild, target))
 
 
+def stands_above(guild: Guild, actor: Member, role: Role) -> bool:
+    """Whether the actor may give and take this role: it is below the actor's highest; the owner may all."""
+    return actor.id == guild.owner or _rank(top_role(guild, actor)) > _rank(role)
+
+
 def top_role(guild: Guild, member: Member) -> Role:
     """A member's highest role; that of @everyone is the lowest of all."""
     roles = [role for id_ in member.roles if (role := guild.roles.get(id_)) is not None and id_ != guild.id]

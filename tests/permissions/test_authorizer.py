@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from router.messages import AddReaction, BanUser, KickUser, Message, PlayMusic, RemoveReaction, SendDM, SendMessage
+from router.messages import (
+    AddReaction,
+    AddRole,
+    BanUser,
+    KickUser,
+    Message,
+    PlayMusic,
+    RemoveReaction,
+    SendDM,
+    SendMessage,
+)
 from router.messages.permissions import mask
 from router.messages.seal import seal
 from router.permissions import (
@@ -141,6 +151,22 @@ def test_music_is_looked_at_in_its_voice_channel_if_it_names_one() -> None:
     assert ask(PlayMusic(**play), known) == ALLOWED
     known.put_channel(GUILD, Channel(CHANNEL, {JUNIOR: Overwrite(JUNIOR, deny=mask(("SPEAK",)))}))
     assert isinstance(ask(PlayMusic(**play, voice_channel_id=CHANNEL), known), Denied)
+
+
+def test_nobody_gives_or_takes_a_role_that_is_not_below_their_own() -> None:
+    known = directory()
+    known.put_role(GUILD, Role(STAFF, mask(("MANAGE_ROLES",)), 10))
+
+    def give(role: str, actor: str) -> Decision:
+        return ask(AddRole(guild_id=GUILD, user_id=USER, role_id=role, actor_id=actor), known)
+
+    assert give(JUNIOR, MODERATOR) == ALLOWED
+    assert give(STAFF, OWNER) == ALLOWED
+    for role, code in ((STAFF, "role_not_below"), ("29999999999999999", "no_such_role")):
+        found = give(role, MODERATOR)
+        assert isinstance(found, Denied)
+        assert found.code == code
+    assert isinstance(give(JUNIOR, HELPER), Denied)
 
 
 def test_a_directory_may_be_a_service() -> None:
