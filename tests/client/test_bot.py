@@ -282,7 +282,8 @@ def test_a_result_that_was_finished_while_disconnected_is_delivered_and_nothing_
                 release.set()
                 await until(lambda: not bot.running)
                 proxy.allow()
-                assert (await waiting).status == "ok"
+                response = await waiting
+                assert (response.status, response.data) == ("ok", {"count": 1})
                 assert done == ["x"]
 
     run(story)
@@ -459,7 +460,7 @@ def test_a_killed_bot_that_comes_back_with_its_record_answers_for_what_it_did(tm
         job, _ = asyncio.run(cut_while_it_works(served))
         with bot_process(served.daemon.url, "b", ledger, record) as again:
             result = served.end_of(job)
-            assert result["status"] == "ok"
+            assert (result["status"], result["data"]) == ("ok", {"by": "b"})
             assert again.lines() == ["ready", "begin x", "done x", "ready"]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Condition
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
+from actors.ports import Verified
 from actors.runtime.clock import Clock
 from router.frames.from_router import AskRecord
 from router.frames.to_router import RecordLine
@@ -20,8 +20,6 @@ PATIENCE = 9_000
 
 NEVER_STARTED = Outcome(Verdict.NOT_APPLIED)
 
-Answer = Callable[[bool | None], None]
-
 
 class _Doubt:
     """One envelope, asked about."""
@@ -33,7 +31,7 @@ class _Doubt:
         self.name = sent.name if sent is not None else ""  #: of the bot it was sent to; "": by an earlier router
         self.instance = sent.instance if sent is not None else ""
         self.deadline = deadline
-        self.waiters: list[Answer] = []
+        self.waiters: list[Verified] = []
 
     def concerns(self, bot: Bot) -> bool:
         return bot.name == self.name if self.name else bot.fits(self.envelope)
@@ -54,7 +52,7 @@ class Doubts:
         """Whether somebody wants to know; with the lock held."""
         return id_ in self._doubts
 
-    def ask(self, envelope: Envelope, sent: Attempt | None, done: Answer) -> None:
+    def ask(self, envelope: Envelope, sent: Attempt | None, done: Verified) -> None:
         """Ask the bot that had it, or all that may have had it, now and when they come; with the lock held."""
         now = self._clock.now()
         doubt = self._doubts.get(envelope.id)
@@ -90,7 +88,7 @@ class Doubts:
     def settle(self, id_: str, outcome: Outcome) -> None:
         """What came of it is known; without the lock."""
         happened = None if outcome.verdict is Verdict.IN_DOUBT else outcome.verdict is Verdict.APPLIED
-        self._tell(id_, happened)
+        self._tell(id_, happened, outcome.data)
 
     def give_up(self) -> None:
         """Nobody will know any more."""
@@ -105,11 +103,11 @@ class Doubts:
             correlation_id=f"record/{self._count}", ids=ids, envelopes=[sealed(doubt.envelope) for doubt in doubts]
         )
 
-    def _tell(self, id_: str, happened: bool | None) -> None:
+    def _tell(self, id_: str, happened: bool | None, data: bytes = b"") -> None:
         with self._lock:
             doubt = self._doubts.pop(id_, None)
         for done in doubt.waiters if doubt is not None else ():
-            tell(done, happened)
+            tell(done, happened, data)
 
     def _look(self, now: int) -> int:
         with self._lock:

@@ -11,7 +11,7 @@ from actors.envelope import Envelope
 from actors.errors import EnvelopeError
 from actors.outcome import Outcome, Verdict
 from actors.policy.balancing import Balance
-from actors.ports import Done, Ticket
+from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
 from router.frames import to_router
 from router.frames.codec import FRAME_BYTES
@@ -135,7 +135,7 @@ class WebSocketProtocol:
         self._fill()
         return True
 
-    def verify(self, envelope: Envelope, done: Callable[[bool | None], None]) -> None:
+    def verify(self, envelope: Envelope, done: Verified) -> None:
         """By what was heard since; else by the dedupe record of the bot that had it, which may have to come back."""
         known: Outcome | None = None
         with self._lock:
@@ -145,7 +145,7 @@ class WebSocketProtocol:
             elif known.verdict is Verdict.NOT_APPLIED:
                 self._records.forget(envelope.id)  # it is heard now, and the next attempt executes
         if known is not None:
-            tell(done, known.verdict is Verdict.APPLIED)
+            tell(done, known.verdict is Verdict.APPLIED, known.data)
 
     def bots(self) -> tuple[int, int]:
         """How many are connected, and how many of them take nothing now."""
