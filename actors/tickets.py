@@ -66,7 +66,7 @@ def decode_ticket(data: bytes) -> Asked:
 
 def encode_outcome(outcome: Outcome) -> bytes:
     """An outcome as bytes; raises ``EnvelopeError`` when a text of it has no UTF-8."""
-    return pack((VERSION, *outcome))
+    return pack((VERSION, *outcome[: _OUTCOME - 1]))  # what is not on this list stays in the process
 
 
 def decode_outcome(data: bytes) -> Outcome:
