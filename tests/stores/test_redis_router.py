@@ -1,0 +1,136 @@
+"""Routers on one Redis, as users start them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from actors.runtime.clock import SystemClock
+from router import Router
+from router.messages import BanUser, UnbanUser
+from router.stores.timing import take_time_of
+from router.stores.url import open_store
+from tests.servers.redis import wait_for
+from tests.servers.shared import options, server
+
+MODERATOR = "53908232506183680"
+
+
+def ban(user: int, guild: int = 1) -> BanUser:
+    where, whom = str(81384788765712384 + guild), str(175928847299117063 + user)
+    return BanUser(guild_id=where, user_id=whom, moderator_id=MODERATOR, reason="spam")
+
+
+@pytest.fixture
+def url() -> str:
+    return f"{server().url}?prefix={options().prefix}&partitions=4&lease_timeout=2000"
+
+
+class House:
+    """A router, and what its handler was given."""
+
+    def __init__(self, url: str) -> None:
+        self.done: list[str] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.router = Router(store=url, queue_health_check_interval=600_000)
+
+        @self.router.handler(BanUser, idempotent=True)
+        def _(command: BanUser, ctx: Any) -> dict[str, int]:
+            self.open.wait(10)
+            self.done.append(command.user_id)
+            return {"attempt": ctx.attempt}
+
+
+def test_a_command_and_its_duplicate_and_its_story(url: str) -> None:
+    house = House(url)
+    with house.router as router:
+        first = router.request(ban(1), timeout=10)
+        again = router.request(ban(1), timeout=10)
+        assert (first.status, again.duplicate) == ("ok", True)
+        story = router.explain(first.request_id)
+        assert story is not None
+        assert router.find(first.request_id).state == "settled"
+        assert router.health()["protocols"]["redis"]["healthy"]
+
+
+def test_what_was_accepted_outlives_the_router(url: str) -> None:
+    one = House(url)
+    with one.router as router:
+        router.queues.pause("bot:moderation")
+        replies = router.send_many([ban(user) for user in range(5)])
+        for reply in replies:
+            assert reply.accepted(timeout=10)
+    two = House(url)
+    with two.router as router:
+        assert "bot:moderation" in {name for name, each in router.queues.stats().items() if each.paused}
+        router.queues.resume("bot:moderation")
+        wait_for(lambda: len(two.done) == 5)
+    assert one.done == []
+    assert two.done == [ban(user).user_id for user in range(5)]
+
+
+def test_two_routers_share_the_work_and_answer_each_others_senders(url: str) -> None:
+    one, two = House(url), House(url)
+    with one.router, two.router:
+        wait_for(lambda: len(_owners(one.router.store)) == 2)
+        replies = [
+            house.router.send(ban(user, user % 20)) for user, house in zip(range(60), [one, two] * 30, strict=True)
+        ]
+        assert {reply.result(timeout=20).status for reply in replies} == {"ok"}
+        same = [house.router.send(ban(1_000)) for house in (one, two)]
+        assert sorted(reply.result(timeout=20).duplicate for reply in same) == [False, True]
+    assert len(one.done) + len(two.done) == 61
+    assert one.done
+    assert two.done
+
+
+def test_a_router_that_goes_hands_over(url: str) -> None:
+    one, two = House(url), House(url)
+    with two.router:
+        with one.router:
+            wait_for(lambda: len(_owners(two.router.store)) == 2)
+        assert {two.router.request(ban(user, user), timeout=10).status for user in range(8)} == {"ok"}
+    assert len(two.done) == 8
+
+
+def _owners(store: Any) -> set[str]:
+    leases = open_store(f"{server().url}?prefix={store.options.prefix}&partitions={store.partitions}").leases()
+    leases.open()
+    owners = {lease.router for lease in leases.look() if lease.left}
+    leases.close()
+    return owners
+
+
+def test_an_opposed_command_of_another_router_ends_the_window(url: str) -> None:
+    one, two = House(url), House(url)
+    for house in (one, two):
+        house.router.handler(UnbanUser, idempotent=True)(lambda command, ctx: None)
+    with one.router, two.router:
+        assert not one.router.request(ban(1), timeout=10).duplicate
+        unban = UnbanUser(guild_id=ban(1).guild_id, user_id=ban(1).user_id, moderator_id=MODERATOR, reason="sorry")
+        assert two.router.request(unban, timeout=10).status == "ok"
+        assert not one.router.request(ban(1), timeout=10).duplicate
+
+
+def test_the_time_of_the_store_counts(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """M13: a machine whose clock is an hour off."""
+    clock = SystemClock()
+    right = clock.now()
+    clock.set(right - 3_600_000)
+    with caplog.at_level(logging.WARNING):
+        take_time_of(open_store(url), clock)
+    assert abs(clock.now() - right) < 5_000
+    assert "-3600" in caplog.text
+    clock.close()
+
+
+def test_a_store_that_cannot_be_reached_leaves_the_clock_alone() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    take_time_of(open_store("redis://127.0.0.1:1/0"), clock)
+    assert 0 <= clock.now() - before < 60_000
+    clock.close()
