@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import connections, crowd, growth, latency, shared, throughput
+from benchmarks import connections, crowd, growth, latency, redis_store, shared, throughput
 from benchmarks.measure import Row
 from benchmarks.report import as_json, machine, print_table
 
@@ -46,6 +46,7 @@ def _groups(quick: bool, repeats: int) -> dict[str, Callable[[], list[Row]]]:
             guilds=(1, 100, 1_000) if quick else (1, 100, 10_000, 100_000), commands=20_000 // part, repeats=repeats
         ),
         "redis": lambda: shared.rows(commands=20_000 // part, repeats=repeats),
+        "redis-store": lambda: redis_store.rows(commands=20_000 // part, repeats=repeats),
         "redis-growth": lambda: shared.growth_rows(
             guilds=(1, 100) if quick else (1, 1_000, 100_000),
             queued=(0, 1_000) if quick else (0, 1_000_000),
