@@ -143,7 +143,8 @@ def test_a_store_in_a_directory_that_is_not_there_is_told_in_one_line(folder: Pa
 
 
 def test_a_redis_that_cannot_be_reached_is_named_in_one_line(folder: Path) -> None:
-    with running("serve", "--port", "0", cwd=folder, environ={"MESSAGE_QUEUE_PROVIDER": "redis", "REDIS_PORT": "1"}) as process:
+    away = {"MESSAGE_QUEUE_PROVIDER": "redis", "REDIS_PORT": "1"}
+    with running("serve", "--port", "0", cwd=folder, environ=away) as process:
         assert process.ended() in (1, 2)
         assert len(process.lines) == 1
         assert "localhost:1" in process.lines[0]
