@@ -14,7 +14,11 @@ def main() -> int:
     parser.add_argument("--short", action="store_true", help="the cases that make test plays")
     parser.add_argument("--protocol", action="append", choices=[bench.name for bench in BENCHES])
     options = parser.parse_args()
-    chosen = [bench for bench in BENCHES if not options.protocol or bench.name in options.protocol]
+    wanted = [bench for bench in BENCHES if not options.protocol or bench.name in options.protocol]
+    chosen = [bench for bench in wanted if not bench.missing()]
+    for bench in wanted:
+        if bench.missing():
+            print(f"{bench.name} is left out: {bench.missing()}")
 
     def tell(line: Line) -> None:
         print(row(line), flush=True)

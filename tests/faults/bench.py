@@ -36,6 +36,11 @@ class Bench(ABC):
         self._cases = 0
         self.mark = ""
 
+    @classmethod
+    def missing(cls) -> str:
+        """Why it cannot be played on this machine; "": it can."""
+        return ""
+
     def play(self, case: Case) -> Seen:
         """Do the fault to one command, and see what comes of it once everything has ended."""
         self._cases += 1

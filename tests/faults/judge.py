@@ -65,4 +65,6 @@ def complaint(case: Case, seen: Seen) -> str:
         return "" if seen.effects == 1 else "said to be done, and was not"
     if seen.status == "in_doubt":
         return "in doubt, although it may be repeated" if case.idempotent else ""
-    return "" if seen.effects == 0 else f"said to be {seen.status}, and was done"
+    if seen.effects:
+        return f"said to be {seen.status}, and was done"
+    return f"{seen.status}, although every fault here passes and there was time"

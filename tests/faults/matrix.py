@@ -13,8 +13,9 @@ from tests.chaos.nursery import Nursery
 from tests.faults.bench import Bench
 from tests.faults.in_process import Direct, LocalQueue
 from tests.faults.judge import Case, Fault, Seen, complaint
+from tests.faults.remote import RemoteQueue, Rest, Socket
 
-BENCHES: tuple[type[Bench], ...] = (Direct, LocalQueue)
+BENCHES: tuple[type[Bench], ...] = (Direct, LocalQueue, RemoteQueue, Socket, Rest)
 
 
 class Line(NamedTuple):
@@ -55,7 +56,7 @@ def benches(chosen: Iterable[type[Bench]]) -> Iterator[list[Bench]]:
     """Each in a folder of its own, with one nursery for their processes."""
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         folder = Path(name)
-        with Nursery(folder / "nursery.log", "tests.faults.in_process") as nursery:
+        with Nursery(folder / "nursery.log", "tests.faults.remote") as nursery:
             made = []
             for kind in chosen:
                 place = folder / kind.name
