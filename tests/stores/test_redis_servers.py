@@ -67,7 +67,7 @@ def works(store: OwnedStore) -> None:
     ears.open(hear)
     other.open(NOW)
     accepted(other, accept("b", guild="g1"))
-    wait_for(lambda: ears._hearing)
+    wait_for(lambda: ears._line._hearing)
     store.write([Begin("b", 1, "direct", "g1"), settle("b")._replace(guild="g1")], NOW)
     assert came.wait(5)
     assert heard == [Answered("b", b"answer of b")]
@@ -520,7 +520,7 @@ def test_deployments_of_different_prefixes_do_not_see_one_another() -> None:
         news: list[Any] = []
         ears = other.ears()
         ears.open(news.append)
-        wait_for(lambda: ears._hearing)
+        wait_for(lambda: ears._line._hearing)
         one.announce("paused", b"q")
         other._run([plain("", "PUBLISH", other.names.everybody, b"\xc1")])  # what cannot be read is passed over
         ears.close()
@@ -532,7 +532,7 @@ def test_news_are_heard_again_after_a_restart(alone: RedisServer) -> None:
         heard: list[Any] = []
         ears = store.ears()
         ears.open(heard.append)
-        wait_for(lambda: ears._hearing)
+        wait_for(lambda: ears._line._hearing)
         alone.restart(kill=True)
         wait_for(lambda: heard)  # time to look, for what was said meanwhile is lost
         heard.clear()
