@@ -69,6 +69,7 @@ def test_every_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
         "cost of a command by number of live guilds",
         "end to end over Redis",
         "cost of a command over Redis",
+        "the Redis store alone",
         "guild actors",
     }
     threads = next(row for row in results if row["unit"] == "threads")
