@@ -194,7 +194,10 @@ class Partitions(Actor):
         kept = self._leases.renew(self._holdings.router, tokens, self._ttl)
         for partition, holding in held.items():
             if partition in kept:
+                late = holding.lapsed()
                 holding.until = self._until(asked)
+                if late:  # some of its guilds may have wished to start something meanwhile
+                    self._wake(partition)
             else:
                 self._lose(holding, "its lease had lapsed")
 
@@ -313,8 +316,7 @@ class Partitions(Actor):
                 self._flushing[holding.partition] = holding
                 resting.append(holding)
             elif now - holding.left_at > self._patience and not self._holdings.departing:
-                self._stuck[holding.partition] = now
-                self._stay(holding)
+                self._stuck[holding.partition] = now  # the next look gives away another, and this one stays
         if resting:
             self._flush(resting)
         if self._glance is None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from actors.answers import encode_answer
 from actors.errors import OwnerAway, StoreDoubt, StoreUnavailable
-from actors.messages import Depart
+from actors.messages import Depart, Enqueue
 from actors.options import Options
+from actors.outcome import Answer, Status
 from actors.policy.facts import Backoff, Facts
+from actors.policy.lanes import Place
+from actors.ports import Begin, Enter
+from actors.sharing import Answered
 from tests.engine.town import House, Town
 from tests.engine.world import DOUBT, FAILED
 
@@ -373,6 +379,112 @@ def test_all_leases_lapse_together_and_all_is_well_again(town: Town, two: tuple[
     assert len(first.held_partitions) == len(second.held_partitions) == 2
 
 
+def test_what_ended_under_an_earlier_owner_gets_no_place_under_the_next(town: Town, two: tuple[House, House]) -> None:
+    """Its position is the very next that could be new: whether it is, only the store knows."""
+    first, second = two
+    guild = town.guild_of(first)
+    sender = first.send("x", guild=guild)
+    assert sender.status == "ok"
+    first.kill()
+    town.until(lambda: second.owns(guild))
+    second.engine.pause("q", True).get(5)
+    (again,) = second.post(sender.envelope)
+    town.advance(0.3)
+    assert again.status == "ok"
+    assert second.engine.tables.backlog.total == 0
+
+
+def test_places_read_under_an_earlier_ownership_are_passed_over(town: Town, two: tuple[House, House]) -> None:
+    first = two[0]
+    guild = town.guild_of(first)
+    token = first.holdings.of(guild).token
+    envelope = first.envelope("x", guild=guild)
+    stale = Place(envelope, b"", sequence=1, position=400, accepted_at=0, token=token - 1)
+    first.engine.tables.guilds.tell(guild, Enqueue([stale]))
+    town.run()
+    assert first.starts == []
+
+
+def test_an_attempt_whose_lease_ran_out_on_its_way_does_not_start(town: Town, two: tuple[House, House]) -> None:
+    first = two[0]
+    guild = town.guild_of(first)
+    write = first.store.write
+
+    def slow_write(batch: list[Any], now: int) -> list[Any]:
+        results = write(batch, now)
+        if any(isinstance(each, Begin) for each in batch):
+            first.holdings.of(guild).until = town.clock.monotonic()  # so long did the store take
+            del first.store.write
+        return results
+
+    first.store.write = slow_write
+    sender = first.send("x", guild=guild)
+    assert first.starts == []
+    town.until(lambda: sender.status == "ok")
+    assert [(each.number, each.code) for each in sender.answer.attempts] == [(1, "lease_lapsed"), (1, "")]
+    assert town.all_starts == ["x"]
+
+
+def test_what_waits_for_its_executor_is_taken_back_from_it_when_the_lease_is_lost(
+    town: Town, two: tuple[House, House]
+) -> None:
+    first = two[0]
+    guild = town.guild_of(first)
+    first.direct.usual = None
+    first.direct.recallable = {"x"}
+    first.send("x", guild=guild)
+    assert first.held == ["x"]
+    town.hub.faults_of(first.router).down = True
+    town.until(lambda: not first.held_partitions)
+    assert first.held == []
+
+
+def test_who_takes_over_knows_of_ends_and_delays_and_pauses_without_looking_again(town: Town) -> None:
+    seldom = Options(listen_again=600_000)
+    first, second = town.house(options=seldom), town.house(options=seldom)
+    guild = town.guild_of(second)
+    first.engine.pause("p", False).get(5)
+    town.hub.faults_of(first.router).deaf = True
+    ended = first.send("x", guild=guild)
+    delayed = first.send("y", guild=guild, delay=3)
+    second.engine.pause("p", True).get(5)
+    second.send("z", guild=guild, queue="p", subject="other")
+    assert ended.fate == "accepted"
+    second.kill()
+    assert town.until(lambda: first.owns(guild)) < 1.0
+    town.run()
+    assert ended.status == "ok"
+    assert first.starts == []
+    town.advance(2.9)
+    assert delayed.status == "ok"
+    assert first.starts == ["y"]
+
+
+def test_delayed_commands_go_with_their_partition(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(first)
+    sender = first.send("x", guild=guild, delay=3)
+    town.hub.take_away(first.holdings.partition(guild))
+    first.doze()
+    town.advance(1)
+    assert second.owns(guild)
+    first.wake()
+    town.advance(3)
+    assert sender.status == "ok"
+    assert second.starts == ["x"]
+    assert not [each for batch in first.store.batches for each in batch if isinstance(each, Enter)]
+
+
+def test_an_answer_that_comes_before_its_waiter_is_kept_for_it(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.doze()
+    answer = encode_answer(Answer("x", Status.OK))
+    first.engine.runtime.ref("deduplicator").tell(Answered("x", answer))
+    town.run()
+    assert first.send("x", guild=guild).status == "ok"
+
+
 # ---------------------------------------------------------------- doubt
 
 
@@ -428,6 +540,22 @@ def test_a_command_is_cancelled_from_any_router(town: Town, two: tuple[House, Ho
     assert first.engine.cancel("nobody").get(5) is False
     town.run()
     assert waiting.status == delayed.status == "cancelled"
+
+
+def test_an_order_whose_answer_is_lost_is_asked_again_and_done_once(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    first.send("a", guild=guild)
+    first.send("b", guild=guild)
+    town.hub.faults_of(first.router).deaf = True
+    cancelled = first.engine.cancel("b")
+    town.run()
+    assert not cancelled.done()
+    assert town.stored("b").status == "cancelled"
+    town.hub.faults_of(first.router).deaf = False
+    town.advance(0.6)
+    assert cancelled.get(5) is True
 
 
 def test_a_position_is_known_on_any_router(town: Town, two: tuple[House, House]) -> None:

@@ -221,6 +221,11 @@ class Town:
         """All, of routers that live."""
         return [sender for house in self.houses for sender in house.senders]
 
+    @property
+    def all_starts(self) -> list[str]:
+        """Ids of every attempt that began, router by router, also of those that are gone."""
+        return [id_ for house in (*self.houses, *self.gone) for id_ in house.starts]
+
     def owner(self, guild: str) -> House | None:
         """Who owns a guild, as it believes itself."""
         owners = [house for house in self.houses if house.owns(guild)]
