@@ -381,17 +381,20 @@ def test_all_leases_lapse_together_and_all_is_well_again(town: Town, two: tuple[
 
 def test_what_ended_under_an_earlier_owner_gets_no_place_under_the_next(town: Town, two: tuple[House, House]) -> None:
     """Its position is the very next that could be new: whether it is, only the store knows."""
-    first, second = two
-    guild = town.guild_of(first)
-    sender = first.send("x", guild=guild)
+    guild = town.guild_in(0)
+    owner = town.owner(guild)
+    (heir,) = {*two} - {owner}
+    assert owner is not None
+    sender = owner.send("x", guild=guild)
     assert sender.status == "ok"
-    first.kill()
-    town.until(lambda: second.owns(guild))
-    second.engine.pause("q", True).get(5)
-    (again,) = second.post(sender.envelope)
+    assert town.stored("x").position == town.partitions
+    owner.kill()
+    town.until(lambda: heir.owns(guild))
+    heir.engine.pause("q", True).get(5)
+    (again,) = heir.post(sender.envelope)
     town.advance(0.3)
     assert again.status == "ok"
-    assert second.engine.tables.backlog.total == 0
+    assert heir.engine.tables.backlog.total == 0
 
 
 def test_places_read_under_an_earlier_ownership_are_passed_over(town: Town, two: tuple[House, House]) -> None:
@@ -402,7 +405,7 @@ def test_places_read_under_an_earlier_ownership_are_passed_over(town: Town, two:
     stale = Place(envelope, b"", sequence=1, position=400, accepted_at=0, token=token - 1)
     first.engine.tables.guilds.tell(guild, Enqueue([stale]))
     town.run()
-    assert first.starts == []
+    assert not [each for batch in first.store.batches for each in batch if isinstance(each, Begin)]
 
 
 def test_an_attempt_whose_lease_ran_out_on_its_way_does_not_start(town: Town, two: tuple[House, House]) -> None:
@@ -556,6 +559,15 @@ def test_an_order_whose_answer_is_lost_is_asked_again_and_done_once(town: Town, 
     town.hub.faults_of(first.router).deaf = False
     town.advance(0.6)
     assert cancelled.get(5) is True
+    waiting = first.send("c", guild=guild)
+    town.hub.faults_of(first.router).deaf = True
+    purged = first.engine.purge("q")
+    town.run()
+    town.hub.faults_of(first.router).deaf = False
+    town.advance(0.6)
+    assert purged.get(5) == 1
+    town.advance(0.3)
+    assert waiting.status == "cancelled"
 
 
 def test_a_position_is_known_on_any_router(town: Town, two: tuple[House, House]) -> None:
