@@ -15,8 +15,8 @@
         └── RequestRefused  refused for another reason: ``code`` says which
 
 What the router's door refuses is raised as by an embedded router: ``Overloaded``, ``RateLimited``, ``KeyReusedError``,
-``ClockSkew``, ``Expired``, ``SequenceGap``, ``SequenceRepeat``, ``ShuttingDown``, and ``StoreUnavailable``; each with
-``retryable`` and ``retry_after`` (ms).
+``ClockSkew``, ``Expired``, ``SequenceGap``, ``SequenceRepeat``, ``ShuttingDown``, ``OwnerAway``, ``StoreUnavailable``
+and ``StoreDoubt``; each with ``retryable`` and ``retry_after`` (ms).
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from actors.errors import (
     Expired,
     KeyReusedError,
     Overloaded,
+    OwnerAway,
     RateLimited,
     SequenceGap,
     SequenceRepeat,
     ShuttingDown,
+    StoreDoubt,
     StoreUnavailable,
 )
 from router.errors import InvalidMessage, Problem, RouterError, UnknownType
@@ -105,6 +107,8 @@ _ENGINE: Final[Mapping[str, type[EngineError]]] = {
         SequenceGap,
         SequenceRepeat,
         ShuttingDown,
+        OwnerAway,
+        StoreDoubt,
         StoreUnavailable,
     )
 }

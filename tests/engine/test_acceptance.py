@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from actors.errors import StoreUnavailable
+from typing import Any
+
+import pytest
+
+from actors.errors import StoreDoubt, StoreUnavailable
 from tests.engine.conftest import Make
 
 
@@ -78,3 +82,39 @@ def test_whoever_is_accepted_is_told_how_many_of_its_guild_are_before_it(make: M
     world.direct.usual = None
     assert [world.send().accepted[0][1] for _ in range(3)] == [0, 1, 2]
     assert world.send(guild="other").accepted[0][1] == 0
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_what_may_have_been_stored_is_asked_again_and_runs_once(make: Make, written: bool) -> None:
+    world = make()
+    write = world.store.write
+
+    def doubtful(batch: list[Any], now: int) -> list[Any]:
+        del world.store.write
+        if written:
+            write(batch, now)
+        raise StoreUnavailable("no answer", doubt=True)
+
+    world.store.write = doubtful
+    sender = world.send("a")
+    assert sender.fate == "waiting"
+    world.advance(0.3)
+    assert sender.status == "ok"
+    assert world.starts == ["a"]
+    world.at_rest()
+
+
+def test_what_stays_in_doubt_is_refused_as_such_and_not_as_unstored(make: Make) -> None:
+    world = make()
+
+    def doubtful(batch: list[Any], now: int) -> list[Any]:
+        raise StoreUnavailable("no answer", doubt=True)
+
+    world.store.write = doubtful
+    sender = world.send("a")
+    world.advance(4)
+    assert sender.fate == "waiting"
+    world.advance(2)
+    assert isinstance(sender.refusal, StoreDoubt)
+    assert sender.refusal.retryable
+    assert world.engine.tables.backlog.total == 0
