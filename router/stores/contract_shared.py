@@ -13,8 +13,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Condition
 from typing import Any
+from uuid import uuid4
 
 from actors.ports import (
     Accepted,
@@ -31,6 +33,7 @@ from actors.ports import (
     Settle,
 )
 from actors.sharing import Answered, Arrived, Lost, Moved, News, Told, partition_of
+from actors.workers import Finish
 from router.stores.contract_base import NOW, accept, accepted
 from router.stores.contract_queues import entry, take
 
@@ -398,6 +401,42 @@ class SharedContract:
             first.wait(Told("paused", b"\x00\xff"))
             second.wait(Told("paused", b"\x00\xff"))
 
+    # ------------------------------------------------------------ the bell
+
+    def test_the_bell_rings_when_something_comes_into_a_queue(self) -> None:
+        a, b = self.opened("a", "b")
+        with Ringing(b, ["q", "r"], "b", lambda: a.append([entry(uuid4().hex, "r")], NOW)) as bell:
+            a.append([entry("later", "q", at=NOW + 10)], NOW)
+            a.append([entry("elsewhere", "s")], NOW)
+            a.append([entry("now", "q")], NOW)
+            bell.wait("q")
+            assert "s" not in bell.rung
+
+    def test_the_bell_rings_when_an_outcome_lies_ready(self) -> None:
+        a, b = self.opened("a", "b")
+        with Ringing(b, ["r"], "b", lambda: a.append([entry(uuid4().hex, "r")], NOW)) as bell:
+            a.append([entry("attempt/e:1")], NOW)
+            (token,) = take(a).values()
+            assert a.finish([Finish("q", "attempt/e:1", token, "e", b"done", "c")], NOW, 10) == [True]
+            a.append([entry("attempt/f:1")], NOW)
+            (token,) = take(a).values()
+            assert "" not in bell.rung
+            assert a.finish([Finish("q", "attempt/f:1", token, "f", b"done", "b")], NOW, 10) == [True]
+            bell.wait("")
+            assert [each.id for each in b.answers("b", ["q"])] == ["f"]
+
+    def test_a_bell_that_is_closed_rings_no_more_and_opened_again_for_the_new_ones_alone(self) -> None:
+        a, b = self.opened("a", "b")
+        with Ringing(b, ["q"], "b", lambda: a.append([entry(uuid4().hex, "q")], NOW)) as first:
+            pass
+        before = len(first.rung)
+        with Ringing(b, ["r"], "b", lambda: a.append([entry(uuid4().hex, "r")], NOW)) as second:
+            a.append([entry("x", "q")], NOW)
+            a.append([entry("y", "r")], NOW)
+            second.wait("r", 2)
+            assert "q" not in second.rung
+        assert len(first.rung) == before
+
     # ------------------------------------------------------------ helpers
 
     def own(self, store: Any, partition: int) -> int:
@@ -498,3 +537,37 @@ def bury(id: str, guild: str) -> Bury:  # noqa: A002 - the field's name
 def frames(records: Any) -> list[str]:
     """Whose records these are."""
     return [record.frame.decode().removeprefix("frame of ") for record in records]
+
+
+class Ringing:
+    """``with``: a handle's bell, open; ``mark`` rings it, for it need not be connected when ``open`` returns."""
+
+    def __init__(self, store: Any, queues: list[str], asker: str, mark: Callable[[], object]) -> None:
+        self._bell = store.bell()
+        self._queues = queues
+        self._asker = asker
+        self._mark = mark
+        self._changed = Condition()
+        self.rung: list[str] = []
+
+    def __enter__(self) -> Ringing:
+        self._bell.open(self._queues, self._asker, self._ring)
+        for _ in range(int(PATIENCE / GLANCE)):
+            self._mark()
+            with self._changed:
+                if self._changed.wait_for(lambda: bool(self.rung), GLANCE):
+                    return self
+        raise AssertionError("it never rings")
+
+    def __exit__(self, *_: object) -> None:
+        self._bell.close()
+
+    def wait(self, queue: str, times: int = 1) -> None:
+        """Until it rang for that."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.rung.count(queue) >= times, PATIENCE), self.rung
+
+    def _ring(self, queue: str) -> None:
+        with self._changed:
+            self.rung.append(queue)
+            self._changed.notify_all()
