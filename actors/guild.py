@@ -70,6 +70,7 @@ class GuildActor(Actor):
         self._parked: list[Place] = []
         self._reminded = 0
         self._was_idle = False
+        self._in_hand = ""  # the envelope that a crash is blamed on
         self._starting: Holding | None = None  # entered, for the rest of this slice
         self._partition = 0 if tools.holdings is None else tools.holdings.partition(guild)
 
@@ -91,6 +92,8 @@ class GuildActor(Actor):
                 tell(message.reply, ShuttingDown("the router stopped before it came to this", retry_after=5_000))
 
     def on_failure(self, *_: object) -> None:
+        if self._in_hand:
+            self._tools.blame.add(self._in_hand)
         self._outbox.abandon()
         self._started()
         self._mail_buffer()
@@ -138,8 +141,8 @@ class GuildActor(Actor):
             return
         now = self.clock.now()
         for place in self._lanes.expired(now):
-            with self._tools.blame.on(place.envelope.id):
-                self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
+            self._in_hand = place.envelope.id
+            self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
         self._pump(now)
         self._outbox.send()
         self._started()
@@ -224,21 +227,22 @@ class GuildActor(Actor):
         for place in places:
             if place.token != token:
                 continue  # read under another ownership
-            with self._tools.blame.on(place.envelope.id):
-                running, place.protocol = place.protocol, ""
-                if place.position <= self._newest:
-                    if self._lanes.get(place.envelope.id) is None:
-                        self._tools.deduplicator().tell(Gone(place.envelope))
-                    continue
-                self._newest = place.position
-                if not self._lanes.enter(place):
-                    continue
-                if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
-                    self._poison(place)
-                elif running:
-                    self._found_running(place, running)
-                else:
-                    self._conflict(place)
+            self._in_hand = place.envelope.id
+            running, place.protocol = place.protocol, ""
+            if place.position <= self._newest:
+                if self._lanes.get(place.envelope.id) is None:
+                    self._tools.deduplicator().tell(Gone(place.envelope))
+                continue
+            self._newest = place.position
+            if not self._lanes.enter(place):
+                continue
+            if self._tools.blame.count(place.envelope.id) >= self._tools.options.poison_limit:
+                self._poison(place)
+            elif running:
+                self._found_running(place, running)
+            else:
+                self._conflict(place)
+        self._in_hand = ""
 
     def _conflict(self, place: Place) -> None:
         facts = self._tools.facts(place.envelope.type)
@@ -292,39 +296,40 @@ class GuildActor(Actor):
             if place is None:
                 break
             envelope = place.envelope
-            with tools.blame.on(envelope.id):
-                if place.expires_at <= now:
-                    self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
-                    continue
-                route = self._route(place)
-                if not route:
-                    tools.gate.park(self._guild)
-                    route = self._route(place)  # one may have come between the look and the parking
-                if not route:
-                    self._park(place, "no_executor", now)
-                    continue
-                awake = tools.breakers.awake(route, envelope, now)
-                if not awake:
-                    tools.gate.rest(self._guild, tools.breakers.names(route, envelope))
-                    awake = tools.breakers.awake(route, envelope, now)  # likewise
-                if not awake:
-                    self._park(place, "breaker_open", now)
-                    continue
-                turn, at = tools.gate.enter(envelope, now)
-                if turn is Turn.GO:
-                    if awake[0] != route[0]:
-                        place.events.append((now, "diverted", f"{route[0]} to {awake[0]}, its breaker is open"))
-                        tools.breakers.divert(route[0], awake[0])
-                    lanes.start(place, awake[0], now)
-                    self._outbox.begin(place, now)
-                    started += 1
-                elif turn is Turn.FULL:
-                    break
-                elif turn is Turn.LATER:
-                    self._note_wait(place, "rate_limit", now)
-                    lanes.wait(place, at, "rate_limit")
-                else:
-                    self._park(place, turn.value, now)
+            self._in_hand = envelope.id
+            if place.expires_at <= now:
+                self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
+                continue
+            route = self._route(place)
+            if not route:
+                tools.gate.park(self._guild)
+                route = self._route(place)  # one may have come between the look and the parking
+            if not route:
+                self._park(place, "no_executor", now)
+                continue
+            awake = tools.breakers.awake(route, envelope, now)
+            if not awake:
+                tools.gate.rest(self._guild, tools.breakers.names(route, envelope))
+                awake = tools.breakers.awake(route, envelope, now)  # likewise
+            if not awake:
+                self._park(place, "breaker_open", now)
+                continue
+            turn, at = tools.gate.enter(envelope, now)
+            if turn is Turn.GO:
+                if awake[0] != route[0]:
+                    place.events.append((now, "diverted", f"{route[0]} to {awake[0]}, its breaker is open"))
+                    tools.breakers.divert(route[0], awake[0])
+                lanes.start(place, awake[0], now)
+                self._outbox.begin(place, now)
+                started += 1
+            elif turn is Turn.FULL:
+                break
+            elif turn is Turn.LATER:
+                self._note_wait(place, "rate_limit", now)
+                lanes.wait(place, at, "rate_limit")
+            else:
+                self._park(place, turn.value, now)
+        self._in_hand = ""
         return started
 
     def _may_start(self) -> bool:
@@ -382,8 +387,9 @@ class GuildActor(Actor):
         if place is None or place.protocol != protocol:
             logger.debug("late outcome of %s attempt %d over %s: %s", id_, attempt, protocol, outcome.verdict)
             return
-        with self._tools.blame.on(id_):
-            self._judge(place, outcome, ms, self.clock.now())
+        self._in_hand = id_
+        self._judge(place, outcome, ms, self.clock.now())
+        self._in_hand = ""
 
     def _judge(self, place: Place, outcome: Outcome, ms: int, now: int) -> None:
         fault = outcome.fault
@@ -424,17 +430,18 @@ class GuildActor(Actor):
         if place is None:
             return
         now = self.clock.now()
-        with self._tools.blame.on(id_):
-            last = place.history[-1] if place.history else None
-            fault = Fault(last.code, last.message) if last and last.code else UNKNOWN
-            found = "unknown" if happened is None else "applied" if happened else "not_applied"
-            place.events.append((now, "verified", found))
-            if last is not None and happened is not None:
-                place.history[-1] = last._replace(verdict=found)  # no doubt is left
-            random = self._tools.random.random()
-            step = after_verification(happened, fault, self._situation(place), now=now, random=random)
-            verdict = Verdict.NOT_APPLIED if happened is False else Verdict.IN_DOUBT
-            self._act(place, step, Outcome(verdict, data, fault=fault), now)
+        self._in_hand = id_
+        last = place.history[-1] if place.history else None
+        fault = Fault(last.code, last.message) if last and last.code else UNKNOWN
+        found = "unknown" if happened is None else "applied" if happened else "not_applied"
+        place.events.append((now, "verified", found))
+        if last is not None and happened is not None:
+            place.history[-1] = last._replace(verdict=found)  # no doubt is left
+        random = self._tools.random.random()
+        step = after_verification(happened, fault, self._situation(place), now=now, random=random)
+        verdict = Verdict.NOT_APPLIED if happened is False else Verdict.IN_DOUBT
+        self._act(place, step, Outcome(verdict, data, fault=fault), now)
+        self._in_hand = ""
 
     def _act(self, place: Place, step: Step, outcome: Outcome, now: int) -> None:
         match step:
@@ -501,7 +508,7 @@ class GuildActor(Actor):
         """It will never depart."""
         if self._tools.flights.land(flight, STRANDED, 0):
             self._tools.gate.leave(flight.ticket.envelope)
-        self._tools.flights.drop(flight)
+        self._tools.flights.drop([flight])
 
     def _poison(self, place: Place) -> None:
         fault = Fault("poison", f"our own actors crashed on it {self._tools.options.poison_limit} times")

@@ -140,12 +140,12 @@ class Outbox:
         flights = self._tools.flights
         if self._writes or self._then:
             # From here on the attempts are under way: whoever takes over after a crash finds them in the table.
-            while self._departing:
-                stranded = flights.add(self._departing[-1])
-                self._departing.pop()
-                if stranded is not None:
+            if self._departing:
+                stranded = flights.add(self._departing)
+                self._departing = []
+                for flight in stranded:
                     # Put there by a predecessor who crashed before the journal heard of it.
-                    self._tools.gate.leave(stranded.ticket.envelope)
+                    self._tools.gate.leave(flight.ticket.envelope)
             writes, self._writes = self._writes, []
             then, self._then = self._then, []
             holding = self.holding
@@ -158,8 +158,7 @@ class Outbox:
             self._tools.publish(events)
         if self._landed:
             # Last: when the table is empty, everything about these attempts is on its way.
-            for flight in self._landed:
-                flights.drop(flight)
+            flights.drop(self._landed)
             self._landed = []
 
     def abandon(self) -> None:
@@ -177,8 +176,7 @@ class Outbox:
         for ref, message in then:
             if ref is None:
                 tell(message.reply, OwnerAway("its guild has just gone to another router", retry_after=1_000))
-        for flight in self._landed:
-            self._tools.flights.drop(flight)
+        self._tools.flights.drop(self._landed)
         self._landed = []
 
 

@@ -266,7 +266,7 @@ class Partitions(Actor):
             self._protocols[flight.protocol].recall(flight.ticket.envelope.id)
         if self._flights.land(flight, FORGOTTEN, 0):
             self._gate.leave(flight.ticket.envelope)
-        self._flights.drop(flight)
+        self._flights.drop([flight])
 
     def _wake(self, partition: int) -> None:
         for guild in self._guilds.everybody():

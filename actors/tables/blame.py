@@ -18,10 +18,6 @@ class Blame:
             self._crashes.pop(next(iter(self._crashes)), None)
         return count
 
-    def on(self, id: str) -> Suspect:  # noqa: A002
-        """``with blame.on(id):`` whoever raises in there has this envelope in hand."""
-        return Suspect(self, id)
-
     def count(self, id: str) -> int:  # noqa: A002
         """Crashes so far."""
         return self._crashes.get(id, 0)
@@ -29,20 +25,3 @@ class Blame:
     def forget(self, id: str) -> None:  # noqa: A002
         """Its way has ended."""
         self._crashes.pop(id, None)
-
-
-class Suspect:
-    """See ``Blame.on``."""
-
-    __slots__ = ("_blame", "_id")
-
-    def __init__(self, blame: Blame, id: str) -> None:  # noqa: A002
-        self._blame = blame
-        self._id = id
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._blame.add(self._id)

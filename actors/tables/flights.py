@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from threading import Event, Lock
 
 from actors.outcome import Outcome
@@ -54,14 +55,20 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def add(self, flight: Flight) -> Flight | None:
-        """An attempt begins. The one whose place it takes, if that had not landed: it never will."""
-        id_ = flight.ticket.envelope.id
+    def add(self, departing: Iterable[Flight]) -> list[Flight]:
+        """These attempts begin. Those whose places they take, if they had not landed: they never will."""
+        stranded = []
+        flights = self._flights
         with self._lock:
-            former = self._flights.get(id_)
-            self._flights[id_] = flight
-            self.empty.clear()
-        return former if former is not None and former.outcome is None else None
+            for flight in departing:
+                id_ = flight.ticket.envelope.id
+                former = flights.get(id_)
+                if former is not None and former.outcome is None:
+                    stranded.append(former)
+                flights[id_] = flight
+            if flights:
+                self.empty.clear()
+        return stranded
 
     def get(self, id: str) -> Flight | None:  # noqa: A002 - the word of the port
         """The attempt of an envelope, if one is under way."""
@@ -76,14 +83,16 @@ class Flights:
             flight.ms = ms
             return True
 
-    def drop(self, flight: Flight) -> None:
-        """Judged: its guild has told the journal what follows. A later one of the same envelope is left alone."""
-        id_ = flight.ticket.envelope.id
+    def drop(self, judged: Iterable[Flight]) -> None:
+        """Their guild has told the journal what follows. A later one of the same envelope is left alone."""
+        flights = self._flights
         with self._lock:
-            if self._flights.get(id_) is flight:
-                del self._flights[id_]
-                if not self._flights:
-                    self.empty.set()
+            for flight in judged:
+                id_ = flight.ticket.envelope.id
+                if flights.get(id_) is flight:
+                    del flights[id_]
+            if not flights:
+                self.empty.set()
 
     def of(self, protocol: str) -> list[Flight]:
         """All attempts over one protocol that have not landed."""
