@@ -12,6 +12,7 @@ import base64
 import json
 import logging
 import os
+from collections import OrderedDict
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -39,7 +40,7 @@ class Record:
         self._records = Records()
         self._running: dict[str, int] = {}
         self._unfinished: dict[str, int] = {}  #: begun by an earlier process, which did not live to end them
-        self._seen: dict[str, None] = {}
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._forgotten = ""  #: the greatest id that is not in ``_seen`` any more: greater ones were never seen
         self._path = None if path is None else Path(path)
         self._file: int | None = None
@@ -130,8 +131,7 @@ class Record:
         self._seen.pop(id_, None)
         self._seen[id_] = None
         while len(self._seen) > SEEN:
-            gone = next(iter(self._seen))
-            del self._seen[gone]
+            gone, _ = self._seen.popitem(last=False)
             self._forgotten = max(self._forgotten, gone)
 
     def _replay(self, step: dict[str, Any]) -> None:

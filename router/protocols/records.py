@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import NamedTuple
 
 from actors.outcome import Outcome, Verdict
@@ -23,7 +24,8 @@ class Records:
     """
 
     def __init__(self, limit: int = 10_000, limit_bytes: int = 16 << 20) -> None:
-        self._kept: dict[str, Remembered] = {}
+        # Ordered: to find the first of a plain dict, all places are passed that were freed before it.
+        self._kept: OrderedDict[str, Remembered] = OrderedDict()
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._bytes = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from starlette.websockets import WebSocket
@@ -38,7 +39,7 @@ class Sockets:
         self.draining = False
         self.version = package_version()
         self._count = 0
-        self._encoded: dict[tuple[str, str], Message] = {}
+        self._encoded: OrderedDict[tuple[str, str], Message] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.connections)
@@ -76,7 +77,7 @@ class Sockets:
         if message is None:
             message = self._encoded[key] = encode_map(self._shown(logged), subprotocol)
             if len(self._encoded) > ENCODED:
-                del self._encoded[next(iter(self._encoded))]
+                self._encoded.popitem(last=False)
         return message
 
     def _shown(self, logged: Logged) -> dict[str, object]:

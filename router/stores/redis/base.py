@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -39,7 +40,8 @@ class RedisBase:
         self._opened = False
         self._epochs: list[str] = []
         self._tokens: dict[int, int] = {}
-        self._where: dict[str, int] = {}  # partitions of ids seen last, a hint
+        # Ordered: to find the first of a plain dict, all places are passed that were freed before it.
+        self._where: OrderedDict[str, int] = OrderedDict()  # partitions of ids seen last, a hint
 
     def open(self, now: int) -> None:  # noqa: ARG002 - what is past its time is forgotten by sweeping
         self.durability = inspect(self._link, self.options)

@@ -66,7 +66,7 @@ class RedisMessages(RedisBase):
                 results[number] = result_of(batch[number], each, partition)
             self._taught.update((partition, *pair) for pair in part.learn)
         while len(self._where) > REMEMBERED:
-            del self._where[next(iter(self._where))]
+            self._where.popitem(last=False)
         return results
 
     def _sort(self, batch: Sequence[Write], results: list[Any]) -> dict[int, _Part]:

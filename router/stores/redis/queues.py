@@ -6,6 +6,7 @@ all queues are asked.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -39,7 +40,7 @@ class RedisQueues(RedisArchive):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._handle = uuid4().hex[:12]
-        self._queue_of: dict[str, str] = {}
+        self._queue_of: OrderedDict[str, str] = OrderedDict()
         self._listed: set[str] = set()
 
     def _emptied(self) -> None:
@@ -209,7 +210,7 @@ class RedisQueues(RedisArchive):
 
     def _forget_some(self) -> None:
         while len(self._queue_of) > REMEMBERED:
-            del self._queue_of[next(iter(self._queue_of))]
+            self._queue_of.popitem(last=False)
 
 
 def _packed(entry: Entry) -> tuple[Any, ...]:
