@@ -59,6 +59,8 @@ class MemoryShelf(Transitions):
     def lane_operations(self, row: Row, types: Collection[str]) -> Iterable[Row]:
         self._file_types(types)
         found: list[Row] = []
+        if not self._lanes.has_others(row):
+            return found  # nearly always
         for kind in types:
             found.extend(other for other in self._lanes.finished(row.guild, row.subject, kind) if other is not row)
             for other in self._lanes.in_flight(row.guild, row.subject, kind):
