@@ -16,6 +16,7 @@ News are hints: each may be lost, late or doubled, and whoever lives by them als
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeAlias
 from zlib import crc32
 
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 
+@lru_cache(maxsize=1 << 16)  # asked ten times on the way of a command
 def partition_of(guild: str, partitions: int) -> int:
     """The slice a guild belongs to: CRC-32 of its id in UTF-8, modulo. Part of the wire: never changed."""
     return crc32(guild.encode()) % partitions

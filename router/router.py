@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from os import getpid
 from socket import gethostname
 from types import TracebackType
@@ -133,7 +133,7 @@ class Router:
         self.meters[:] = [meter for meter in self.meters if not isinstance(meter, MemoryMeter)]
         self.memory = MemoryMeter(settings.memory_limit_mb)
         self.meters.append(self.memory)
-        self._facts: dict[str, Facts] = {}
+        self._facts = cache(lambda type_: settings.facts(self.catalog.find(type_).facts()))
         self._own = {name: own for name, table in settings.types.items() if (own := table.sealing())}
         self.store = open_store(settings.store, Retention(**settings.store_options()))
         breakers = Breakers(settings.breakers())
@@ -163,7 +163,7 @@ class Router:
         self.engine = Engine(
             self.store,
             self.protocols.all(),
-            self.facts,
+            self._facts,
             options=settings.options(),
             clock=self.clock,
             stepper=self._stepper,
@@ -568,17 +568,14 @@ class Router:
         if options:
             known |= seal_options(options)
         envelope = seal(message, id=id_, now=self.clock.now(), **known)
-        queue = self.facts(message.type).queue
+        queue = self._facts(message.type).queue
         if message.__operation__.read_only and not message.__operation__.subject:
             return envelope._replace(queue=queue, subject=f"query:{id_}"[:128])  # it waits for nobody
         return envelope if envelope.queue == queue else envelope._replace(queue=queue)
 
     def facts(self, type_: str) -> Facts:
         """What the engine knows of a type: the catalog's facts under this installation's settings."""
-        facts = self._facts.get(type_)
-        if facts is None:
-            facts = self._facts[type_] = self.settings.facts(self.catalog.find(type_).facts())
-        return facts
+        return self._facts(type_)
 
     # ------------------------------------------------------------ looking
 

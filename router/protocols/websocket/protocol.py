@@ -92,6 +92,8 @@ class WebSocketProtocol:
 
     def reaches(self, envelope: Envelope) -> bool:
         """Whether a connected bot handles the type for the guild."""
+        if not self._bots:
+            return False
         with self._lock:
             return self._open and next(self._bots.fitting(envelope, self._clock.now()), None) is not None
 
