@@ -63,33 +63,39 @@ class Response(_Shown):
     @classmethod
     def of(cls, answer: Answer) -> Response:
         """From the engine's answer."""
-        return cls(
-            success=answer.success,
-            status=answer.status.value,
-            request_id=answer.id,
-            data=_data(answer),
-            error=_error(answer.fault),
-            method=answer.method or None,
-            attempts=[line(attempt) for attempt in answer.attempts],
-            duplicate=answer.duplicate,
-            original=answer.original or None,
-            sequence=answer.sequence,
-            execution_time=sum(attempt.ms for attempt in answer.attempts),
-            timestamp=answer.settled_at,
+        # Checked in one go, and by the names that are looked for first: it is made for every command.
+        return cls.__pydantic_validator__.validate_python(  # type: ignore[no-any-return]  # pydantic's own
+            {
+                "success": answer.success,
+                "status": answer.status.value,
+                "requestId": answer.id,
+                "data": _data(answer),
+                "error": _error(answer.fault),
+                "method": answer.method or None,
+                "attempts": [_line(attempt) for attempt in answer.attempts],
+                "duplicate": answer.duplicate,
+                "original": answer.original or None,
+                "sequence": answer.sequence,
+                "executionTime": sum([attempt.ms for attempt in answer.attempts]),
+                "timestamp": answer.settled_at,
+            }
         )
 
 
 def line(attempt: Attempt) -> AttemptLine:
     """One attempt as it is shown."""
-    error = ResponseError(code=attempt.code, message=attempt.message) if attempt.code else None
-    return AttemptLine(
-        number=attempt.number,
-        protocol=attempt.protocol,
-        outcome=attempt.verdict,
-        ms=attempt.ms,
-        error=error,
-        at=attempt.at,
-    )
+    return AttemptLine(**_line(attempt))
+
+
+def _line(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "protocol": attempt.protocol,
+        "outcome": attempt.verdict,
+        "ms": attempt.ms,
+        "error": ResponseError(code=attempt.code, message=attempt.message) if attempt.code else None,
+        "at": attempt.at,
+    }
 
 
 def _data(answer: Answer) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from actors.messages import Done
 from actors.outcome import Fault, Outcome, Verdict
@@ -56,23 +57,23 @@ class Landing:
         self, flight: Flight, permit: Permit, breaker: Breaker, now: Callable[[], int]
     ) -> Callable[[Outcome], None]:
         """The callback of one attempt: its outcome counts at the breaker and for the service, then lands."""
+        # A closure would be eight objects for the garbage collector to look at while the attempt is under way.
+        return partial(self._done, flight, permit, breaker, now)
 
-        def done(outcome: Outcome) -> None:
-            at = now()
-            ms = at - flight.started
-            match outcome.verdict:
-                case Verdict.APPLIED:
-                    breaker.succeed(permit, at, ms)
-                case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
-                    breaker.fail(permit, at)
-                case _:
-                    # An executor that ran and failed, refused or deferred is not the protocol's fault.
-                    breaker.release(permit, at)
-                    if outcome.executed:
-                        self._services.called(breaker.name, at, ms, True)
-            self.land(flight, outcome, at)
-
-        return done
+    def _done(self, flight: Flight, permit: Permit, breaker: Breaker, now: Callable[[], int], outcome: Outcome) -> None:
+        at = now()
+        ms = at - flight.started
+        match outcome.verdict:
+            case Verdict.APPLIED:
+                breaker.succeed(permit, at, ms)
+            case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
+                breaker.fail(permit, at)
+            case _:
+                # An executor that ran and failed, refused or deferred is not the protocol's fault.
+                breaker.release(permit, at)
+                if outcome.executed:
+                    self._services.called(breaker.name, at, ms, True)
+        self.land(flight, outcome, at)
 
     def overdue(self, flight: Flight, breaker: Breaker, outcome: Outcome, now: int) -> None:
         """Lands in the stead of a protocol that will not say; at its breaker that is a failure."""

@@ -60,15 +60,9 @@ def read_payload(
             raise InvalidMessage("data", "must have strings as names", shape(key))
     operation = cls.__operation__
     given = dict(data)
-    misplaced = _HEADER_NAMES & given.keys()
-    if operation.payload_guild:
-        misplaced -= _GUILD
-    if misplaced:
-        raise InvalidMessage(f"data.{min(misplaced)}", "belongs beside data, not into it")
+    if not _HEADER_NAMES.isdisjoint(given):  # seldom
+        _check_header_names(given, guild_id, payload_guild=operation.payload_guild)
     if guild_id is not None:
-        stated = [given.pop(name) for name in _GUILD & given.keys()]
-        if any(guild not in (None, guild_id) for guild in stated):
-            raise InvalidMessage("data.guildId", "must be the same as guildId", shape(stated[0]))
         given["guildId"] = guild_id
     if actor_id is not None and given.get(layout_of(cls).actor, given.get(operation.actor)) != actor_id:
         given["actorId"] = actor_id
@@ -81,6 +75,19 @@ def read_payload(
     if strict:
         check_snowflakes(message)
     return message
+
+
+def _check_header_names(given: dict[str, Any], guild_id: object, *, payload_guild: bool) -> None:
+    """What stands beside the payload is in it: an error, or the guild once more, which is taken out."""
+    misplaced = _HEADER_NAMES & given.keys()
+    if payload_guild:
+        misplaced -= _GUILD
+    if misplaced:
+        raise InvalidMessage(f"data.{min(misplaced)}", "belongs beside data, not into it")
+    if guild_id is not None:
+        stated = [given.pop(name) for name in _GUILD & given.keys()]
+        if any(guild not in (None, guild_id) for guild in stated):
+            raise InvalidMessage("data.guildId", "must be the same as guildId", shape(stated[0]))
 
 
 def write(message: Message) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -115,15 +116,15 @@ class Guard:
     def discreet(self, envelope: Envelope, done: Done) -> Done:
         """``done`` that hears no fault with a secret of the command in it, whoever executed and worded it."""
 
-        def hushed(outcome: Outcome) -> None:
-            if outcome.fault is not None and outcome.verdict is not Verdict.APPLIED:
-                try:
-                    outcome = without_secrets(outcome, self._decode(envelope))
-                except Exception:  # noqa: BLE001 - a body that cannot be read has told nobody its secrets
-                    logger.debug("the faults of %s are shown as they are", envelope.id)
-            done(outcome)
+        return partial(self._hushed, envelope, done)
 
-        return hushed
+    def _hushed(self, envelope: Envelope, done: Done, outcome: Outcome) -> None:
+        if outcome.fault is not None and outcome.verdict is not Verdict.APPLIED:
+            try:
+                outcome = without_secrets(outcome, self._decode(envelope))
+            except Exception:  # noqa: BLE001 - a body that cannot be read has told nobody its secrets
+                logger.debug("the faults of %s are shown as they are", envelope.id)
+        done(outcome)
 
     def check(self, envelope: Envelope, decided: Callable[[Outcome | None], None]) -> None:
         """``decided(None)``: go on; else with what the attempt comes to instead. Called once, perhaps at once."""
