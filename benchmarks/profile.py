@@ -107,7 +107,7 @@ def profiled(kind: str, commands: int, guilds: int, lines: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description="Where a command's time goes.")
-    parser.add_argument("--store", choices=("memory", "sqlite"), default="memory")
+    parser.add_argument("--store", choices=("memory", "sqlite", "redis"), default="memory")
     parser.add_argument("--commands", type=int, default=20_000)
     parser.add_argument("--guilds", type=int, default=100)
     parser.add_argument("--lines", type=int, default=15, help="functions shown for each thread")
