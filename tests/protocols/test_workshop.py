@@ -202,21 +202,29 @@ def test_async_handlers_run_side_by_side_on_one_loop() -> None:
     bench.close()
 
 
-def test_more_async_handlers_than_the_limit_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_async_handlers_than_the_limit_take_turns() -> None:
     handlers = Handlers()
     running, most = 0, 0
+    full, gate = Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     @handlers.handler(BanUser)
     async def handler(command: Any, ctx: Any) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        if running == 5:
+            loops.append(asyncio.get_running_loop())
+            full.set()
+        await gate.wait()
         running -= 1
 
     bench = DirectBench(handlers)
     bench.executor.workshop._loops._limit = 5
     sinks = [submit(bench) for _ in range(50)]
+    assert full.wait(CAP)
+    # Behind all that was submitted: without a limit each of them would have begun before.
+    loops[0].call_soon_threadsafe(gate.set)
     assert all(sink.one.verdict is Verdict.APPLIED for sink in sinks)
     assert most == 5
     bench.close()
