@@ -74,7 +74,7 @@ from router.stores.url import open_store
 from router.tree import shown
 from router.version import package_version
 
-CLAIM_LEASE = 900
+CLAIM_LEASE = 600
 """Ms until what a killed router had claimed from a named queue of a shared store is another's; renewed at a third."""
 
 T = TypeVar("T")
