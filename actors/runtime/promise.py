@@ -186,7 +186,7 @@ class Promise(pykka.Future[T]):
     def _call(self, callback: Callback) -> None:
         try:
             callback(self)
-        except Exception:
+        except Exception:  # a stranger's; the callbacks behind it are called all the same
             logger.exception("a promise's callback raised: %r", callback)
 
     # ------------------------------------------------------------ event loops
