@@ -19,7 +19,8 @@ class Takeovers(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write down what concerns the history."""
         if record.msg.startswith("took over"):
-            recorder.record(Nemesis, action="takeover", target=recorder.by)
+            taken = record.getMessage().removeprefix("took over ").replace(" ", "")
+            recorder.record(Nemesis, action="takeover", target=f"{taken}/{router.store.partitions}")
 
 
 router = Router(store=os.environ["ROUTER_STORE"])

@@ -285,7 +285,7 @@ def attempts(history: History, limits: Limits) -> Iterator[str]:
                 number, cut, again = 0, False, 0
             attempt = run.begin.attempt
             # A fault may come after the start was charged and before the handler could say that it began.
-            highest = number + 1 + history.faults_between(since, run.begin.at)
+            highest = number + 1 + history.faults_between(since, run.begin.at, run.begin.guild)
             if attempt < max(number, 1):
                 yield f"attempt of {id_} is {attempt} after {number} (run {run.begin.run})"
             elif cut and attempt == number and again >= limits.repeats:

@@ -129,7 +129,8 @@ class Owner(Line):
 class Nemesis(Line):
     """A fault: ``kill``, ``stop``, ``cont``, ``cut``, ``mend``; or ``start``, when ``target`` is ready.
 
-    ``takeover``: ``target`` has become the owner of some guilds, whose starts under way nobody will hear of.
+    ``takeover``: the writer has become the owner of the guilds of some partitions, ``target`` is such as ``3,7/16``;
+    of starts under way there nobody will hear.
     """
 
     event: ClassVar[str] = "nemesis"

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from actors.sharing import partition_of
 from tests.history.events import (
     Begin,
     Effect,
@@ -95,14 +96,26 @@ class History:
         """How many kills fell between two times."""
         return bisect.bisect(self.kills, before) - bisect.bisect(self.kills, after)
 
-    def faults_between(self, after: int, before: int) -> int:
-        """How many faults of any kind, and ends of them, fell between two times."""
-        return sum(1 for line in self.nemeses if line.action != "start" and after < line.at <= before)
+    def faults_between(self, after: int, before: int, guild: str) -> int:
+        """How many faults, and ends of them, fell between two times, and takeovers of this guild."""
+        return sum(
+            1
+            for line in self.nemeses
+            if after < line.at <= before
+            and line.action != "start"
+            and (line.action != "takeover" or _concerns(line.target, guild))
+        )
 
     @property
     def last_fault(self) -> int:
         """When the faults were over; 0: there were none."""
         return max((nemesis.at for nemesis in self.nemeses if nemesis.action not in ("start", "takeover")), default=0)
+
+
+def _concerns(target: str, guild: str) -> bool:
+    """Whether the partitions of a takeover have this guild."""
+    taken, _, count = target.partition("/")
+    return str(partition_of(guild, int(count))) in taken.split(",")
 
 
 def build(events: Iterable[Event]) -> History:
