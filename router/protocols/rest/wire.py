@@ -19,6 +19,7 @@ from router.frames.frame import Millis, Part
 from router.frames.from_router import Sealed
 from router.protocols import results
 from router.protocols.rest.http import Answer
+from router.protocols.sealing import sealed
 from router.strict_json import BadJson, parse_json
 
 DEADLINE = "X-Router-Deadline"  #: ms since the epoch: the router waits no longer
@@ -35,40 +36,14 @@ MOVED = frozenset({301, 302, 307, 308})
 
 def command(ticket: Ticket, now: int) -> dict[str, Any]:
     """The request's object, sent ``now``; what is not set is left out. Raises ``EnvelopeError`` for an unfit body."""
-    its = ticket.envelope
-    sealed = Sealed(
-        id=its.id,
-        type=its.type,
-        kind=its.kind,
-        guild_id=its.guild,
-        subject=its.subject,
-        queue=its.queue,
-        priority=its.priority,
-        user_id=its.user or None,
-        created_at=its.created_at,
-        expires_at=its.expires_at,
-        idempotency_key=its.idempotency_key or None,
-        request_id=its.request_id or None,
-        correlation_id=its.correlation_id or None,
-        source=its.source or None,
-        headers=dict(its.headers),
-        data=_data(its.body),
-    )
     times = {"deadline": ticket.deadline, "startBy": ticket.start_by, "token": ticket.token}
     return {
         "attempt": ticket.attempt,
         "sentAt": now,
         **{name: value for name, value in times.items() if value},
         "sequence": ticket.sequence,
-        "envelope": sealed.model_dump(by_alias=True, exclude_none=True),
+        "envelope": sealed(ticket.envelope).model_dump(by_alias=True, exclude_none=True),
     }
-
-
-def _data(body: bytes) -> dict[str, Any]:
-    data = unpack(body) if body else {}
-    if not isinstance(data, dict):
-        raise EnvelopeError("body is not a map", field="body")
-    return data
 
 
 def ticket_of(given: object, now: int) -> Ticket:

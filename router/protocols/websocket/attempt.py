@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from actors import codec
-from actors.envelope import Envelope
 from actors.outcome import Fault, Outcome, Verdict
 from actors.ports import Done, Ticket
 from router.frames import frame, from_router, to_router
 from router.protocols import results
 from router.protocols.executor import tell
+from router.protocols.sealing import sealed
 from router.protocols.websocket.bots import Bot
 
 
@@ -39,29 +39,6 @@ class Attempt:
         waiters, self.waiters = self.waiters, []
         for done in waiters:
             tell(done, outcome)
-
-
-def sealed(envelope: Envelope) -> from_router.Sealed:
-    """The envelope as a frame has it; raises ``EnvelopeError`` for a body that is no map."""
-    data: Any = codec.unpack(envelope.body) if envelope.body else {}
-    return from_router.Sealed.model_construct(
-        id=envelope.id,
-        type=envelope.type,
-        kind=envelope.kind,
-        guild_id=envelope.guild,
-        subject=envelope.subject,
-        queue=envelope.queue,
-        priority=envelope.priority,
-        user_id=envelope.user or None,
-        created_at=envelope.created_at,
-        expires_at=envelope.expires_at,
-        idempotency_key=envelope.idempotency_key or None,
-        request_id=envelope.request_id or None,
-        correlation_id=envelope.correlation_id or None,
-        source=envelope.source or None,
-        headers=dict(envelope.headers),
-        data=data,
-    )
 
 
 def order_of(attempt: Attempt) -> from_router.Order:

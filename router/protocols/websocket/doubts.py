@@ -12,7 +12,8 @@ from router.frames.from_router import AskRecord
 from router.frames.to_router import RecordLine
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.executor import tell
-from router.protocols.websocket.attempt import Attempt, outcome_of, sealed
+from router.protocols.sealing import sealed
+from router.protocols.websocket.attempt import Attempt, outcome_of
 from router.protocols.websocket.bots import Bot, Bots
 
 PATIENCE = 9_000
