@@ -1,7 +1,8 @@
 """The lease keeper: which partitions this router owns. It has a thread of its own, so that no busy pool makes it late.
 
-Every third of a lease it renews what is held, shows that the router lives, looks who owns what, takes what is free and
-due to it, and begins to give away what it has too much of. What could not be renewed in time starts nothing more before
+Every third of a lease, and at the moment when a lease that somebody did not renew is over, it shows that the router
+lives, renews what is held, looks who owns what, takes what is free and due to it, and begins to give away what it has
+too much of. What could not be renewed in time starts nothing more before
 the store could give it to another: whoever starts something asks the holding, which knows the time by itself. It is
 given up when the store says so, or says nothing.
 """
@@ -9,7 +10,7 @@ given up when the store says so, or says nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from actors.codec import pack
@@ -23,7 +24,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
-from actors.sharing import Moved, SharedStore
+from actors.sharing import Beat, Lease, Moved, SharedStore
 from actors.tables.backlog import Backlog
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
@@ -33,6 +34,9 @@ from actors.tables.landing import Landing
 from actors.takeover import Takeover
 
 logger = logging.getLogger("guild_router.partitions")
+
+AFTER = 2
+"""ms after the end of somebody's lease: its time is the store's, in whole ms, and this one's timer may be early."""
 
 GLANCE = 0.01
 """Seconds between looks whether a partition that is given away has come to rest."""
@@ -147,10 +151,10 @@ class Partitions(Actor):
         self._next = self.send_after(self._beat, _Tick())
         try:
             self._connect()
-            self._renew()
-            self._drop_lapsed()
-            if not self._holdings.departing:
-                self._look()
+            if self._holdings.departing:
+                self._renew()
+            else:
+                self._take_part()
         except StoreError as error:
             self._fail(error)
         else:
@@ -186,13 +190,31 @@ class Partitions(Actor):
                 self._lose(holding, "it could not be renewed in time")
 
     def _renew(self) -> None:
-        held = {holding.partition: holding for holding in self._holdings.all()}
-        if not held:
-            return
+        held = self._holdings.all()
+        if held:
+            asked = self.clock.monotonic()
+            self._keep(held, self._leases.renew(self._holdings.router, _tokens(held), self._ttl), asked)
+
+    def _take_part(self) -> None:
+        held = self._holdings.all()
         asked = self.clock.monotonic()
-        tokens = {partition: holding.token for partition, holding in held.items()}
-        kept = self._leases.renew(self._holdings.router, tokens, self._ttl)
-        for partition, holding in held.items():
+        me, about = self._holdings.router, pack(dict(self._about()))
+        beat = self._leases.beat(me, self._name, about, _tokens(held), self._ttl)
+        self._keep(held, beat.kept, asked)
+        self._look(beat)
+        self._await_lapse(beat.leases)
+
+    def _await_lapse(self, leases: Sequence[Lease]) -> None:
+        """Somebody who lives would have renewed by now: look again when it is too late for that, not a beat later."""
+        left = min((lease.left for lease in leases if lease.left and lease.router != self._holdings.router), default=0)
+        soon = (left + AFTER) / 1_000
+        if left and soon < self._beat and self._next is not None:
+            self._next.cancel()
+            self._next = self.send_after(soon, _Tick())
+
+    def _keep(self, held: Sequence[Holding], kept: Collection[int], asked: float) -> None:
+        for holding in held:
+            partition = holding.partition
             if partition in kept:
                 late = holding.lapsed()
                 holding.until = self._until(asked)
@@ -200,16 +222,16 @@ class Partitions(Actor):
                     self._wake(partition)
             else:
                 self._lose(holding, "its lease had lapsed")
+        self._drop_lapsed()
 
     def _until(self, asked: float) -> float:
         """Counted from before the store was asked, so that it is over here before it is over there."""
         return asked + self._ttl / 1_000 - self._margin
 
-    def _look(self) -> None:
+    def _look(self, beat: Beat) -> None:
         holdings = self._holdings
         me = holdings.router
-        holdings.members = self._leases.join(me, self._name, pack(dict(self._about())), self._ttl)
-        holdings.leases = self._leases.look()
+        holdings.members, holdings.leases = beat.members, beat.leases
         holdings.seen_at = self.clock.now()
         owners = [lease.router if lease.left else "" for lease in holdings.leases]
         for holding in holdings.all():
@@ -382,6 +404,10 @@ class Partitions(Actor):
             logger.debug("%s was not told: %s", ref.name, error)
             return False
         return True
+
+
+def _tokens(held: Sequence[Holding]) -> dict[int, int]:
+    return {holding.partition: holding.token for holding in held}
 
 
 class _Tick:

@@ -26,6 +26,7 @@ from actors.workers import Bell
 __all__ = [
     "Answered",
     "Arrived",
+    "Beat",
     "Ears",
     "Lease",
     "Leases",
@@ -61,6 +62,14 @@ class Lease(NamedTuple):
     router: str  #: "": nobody
     token: int  #: of the latest acquisition; 0: never acquired
     left: int  #: ms until others may take it; 0: free
+
+
+class Beat(NamedTuple):
+    """What one router learns in one beat of its keeper."""
+
+    kept: frozenset[int]  #: partitions it still holds
+    members: list[Member]  #: everybody who lives, by router
+    leases: list[Lease]  #: all partitions, in order
 
 
 class Arrived(NamedTuple):
@@ -125,6 +134,14 @@ class Leases(Protocol):
 
     def renew(self, router: str, tokens: Mapping[int, int], ttl: int) -> frozenset[int]:
         """Those still held with these tokens, now good for ``ttl`` ms more. One that lapsed is lost, taken or not."""
+
+    def beat(self, router: str, name: str, about: bytes, tokens: Mapping[int, int], ttl: int) -> Beat:
+        """``join``, ``renew`` and ``look`` in this order, in one round trip per node.
+
+        In this order a router that dies is off the list of those who live before the first of its leases is over, so
+        that whoever sees one free counts it out already. (A server that does not know the scripts yet may mix them up
+        once.)
+        """
 
     def release(self, router: str, tokens: Mapping[int, int]) -> None:
         """Free at once, if still held with these tokens, and ``Moved`` news; another's lease is left alone."""

@@ -142,6 +142,25 @@ class SharedContract:
             mine.leave("a")
             assert [each.router for each in other.join("b", "host:2", b"", TTL)] == ["b"]
 
+    def test_a_beat_is_a_sign_of_life_and_a_renewal_and_a_look(self) -> None:
+        a, b = self.opened("a", "b")
+        with Keeper(a) as mine, Keeper(b) as other:
+            first = other.beat("b", "host:2", b"about b", dict.fromkeys(range(4), 1), TTL)
+            assert (first.kept, [each.router for each in first.members]) == (frozenset(), ["b"])
+            tokens = {1: own(mine, "a", 1), 2: own(mine, "a", 2)}
+            self.pass_time(TTL // 2)
+            said = mine.beat("a", "host:1", b"about a", {**tokens, 3: 1}, TTL)
+            assert said.kept == {1, 2}
+            assert [(each.router, each.about) for each in said.members] == [("a", b"about a"), ("b", b"about b")]
+            assert [(each.router, each.left > TTL // 2) for each in said.leases] == [
+                ("", False), ("a", True), ("a", True), ("", False)
+            ]  # fmt: skip
+            self.pass_time(TTL + 50)
+            late = mine.beat("a", "host:1", b"", tokens, TTL)
+            assert late.kept == frozenset()
+            assert [each.router for each in late.members] == ["a"]
+            assert [each.left for each in late.leases] == [0, 0, 0, 0]
+
     # ------------------------------------------------------------ fencing
 
     def test_anybody_accepts_for_any_guild(self) -> None:

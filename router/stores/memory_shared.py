@@ -26,7 +26,7 @@ from actors.ports import (
     Stored,
     Write,
 )
-from actors.sharing import Answered, Arrived, Lease, Lost, Member, News, SharedStore, Told, partition_of
+from actors.sharing import Answered, Arrived, Beat, Lease, Lost, Member, News, SharedStore, Told, partition_of
 from router.stores.memory_bell import MemoryBell
 from router.stores.memory_hub import Heard, MemoryHub, Shelf, Slice
 from router.stores.memory_shared_queues import MemorySharedQueues
@@ -267,6 +267,11 @@ class MemoryLeases:
 
     def renew(self, router: str, tokens: Mapping[int, int], ttl: int) -> frozenset[int]:
         return self._open_hub().renew(router, tokens, ttl)
+
+    def beat(self, router: str, name: str, about: bytes, tokens: Mapping[int, int], ttl: int) -> Beat:
+        hub = self._open_hub()
+        members = hub.join(router, name, about, ttl)
+        return Beat(hub.renew(router, tokens, ttl), members, hub.look())
 
     def release(self, router: str, tokens: Mapping[int, int]) -> None:
         self._open_hub().release(router, tokens)

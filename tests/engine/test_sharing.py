@@ -60,6 +60,19 @@ def test_partitions_of_a_killed_router_are_taken_within_a_second(town: Town, two
     assert town.until(lambda: len(second.held_partitions) == 4) < 1.0
 
 
+@pytest.mark.parametrize("beats", [0.0, 0.05, 0.1, 0.16])
+def test_partitions_of_a_killed_router_are_taken_when_their_leases_are_over(
+    town: Town, two: tuple[House, House], beats: float
+) -> None:
+    """Not at the next beat after it, wherever between two beats of the living the leases of the dead end."""
+    first, second = two
+    town.advance(beats)
+    ends = max(town.hub.leases[partition].until for partition in first.held_partitions)
+    first.kill()
+    town.until(lambda: len(second.held_partitions) == 4, step=0.001)
+    assert 0 <= town.clock.now() - ends <= 5
+
+
 def test_partitions_of_a_router_that_stops_are_taken_at_once(town: Town, two: tuple[House, House]) -> None:
     first, second = two
     first.stop()

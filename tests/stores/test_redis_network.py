@@ -50,6 +50,8 @@ def story(store: RedisStore) -> Iterator[Any]:
     for partition, token in won.items():
         store.hold(partition, token)
     yield leases.renew("me", won, FOR_LONG)
+    beat = leases.beat("me", "host", b"about", won, FOR_LONG)
+    yield sorted(beat.kept), [each.router for each in beat.members], [lease.router for lease in beat.leases]
     yield [(lease.router, lease.token == won[lease.partition]) for lease in leases.look()]
     once = {"key": KEY, "idempotency_key": "once"}
     names = [accept("a", guild=ONE), accept("b", guild=TWO, **once), accept("c", guild=ONE), accept("d", guild=TWO)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from actors.errors import StoreUnavailable
-from actors.sharing import Lease, Member
+from actors.sharing import Beat, Lease, Member
 from router.stores.redis.address import Address
 from router.stores.redis.link import Call, Link, plain, run_script
 from router.stores.redis.names import Names
@@ -35,60 +36,83 @@ class RedisLeases:
         return int(answer[0]) * 1000 + int(answer[1]) // 1000
 
     def join(self, router: str, name: str, about: bytes, ttl: int) -> list[Member]:
-        call = run_script(JOIN, [self._names.members], router, name, about, ttl, self._names.everybody)
-        (answer,) = self._run([call])
-        members = [
-            Member(answer[at].decode(), answer[at + 1].decode(), answer[at + 2], answer[at + 3])
-            for at in range(0, len(answer), 4)
-        ]
-        return sorted(members)
+        (answer,) = self._run([self._join(router, name, about, ttl)])
+        return _members(answer)
 
     def leave(self, router: str) -> None:
         self._run([run_script(LEAVE, [self._names.members], router, self._names.everybody)])
 
     def look(self) -> list[Lease]:
-        found = self._each(LOOK, range(len(self._names.partitions)), (), None, 3)
-        return [Lease(partition, router.decode(), token, left) for partition, (router, token, left) in enumerate(found)]
+        return _leases(self._run(self._calls(LOOK, self._all)))
 
     def acquire(self, router: str, partitions: Sequence[int], ttl: int) -> list[Lease]:
-        tokens = self._each(ACQUIRE, partitions, (router, ttl), None, 1)
-        return [Lease(number, router, token, ttl) for number, (token,) in zip(partitions, tokens, strict=True) if token]
+        tokens = _flat(self._run(self._calls(ACQUIRE, partitions, (router, ttl))))
+        return [Lease(number, router, token, ttl) for number, token in zip(partitions, tokens, strict=True) if token]
 
     def renew(self, router: str, tokens: Mapping[int, int], ttl: int) -> frozenset[int]:
-        kept = self._each(RENEW, list(tokens), (router, ttl), list(tokens.values()), 1)
-        return frozenset(number for number, (held,) in zip(tokens, kept, strict=True) if held)
+        return _kept(tokens, self._run(self._calls(RENEW, tokens, (router, ttl), tokens)))
+
+    def beat(self, router: str, name: str, about: bytes, tokens: Mapping[int, int], ttl: int) -> Beat:
+        renewing = self._calls(RENEW, tokens, (router, ttl), tokens)
+        looking = self._calls(LOOK, self._all)
+        answers = self._run([self._join(router, name, about, ttl), *renewing, *looking])
+        looked_at = 1 + len(renewing)
+        return Beat(_kept(tokens, answers[1:looked_at]), _members(answers[0]), _leases(answers[looked_at:]))
 
     def release(self, router: str, tokens: Mapping[int, int]) -> None:
-        keys = [self._names.partitions[number] for number in tokens]
-        head = (router, self._names.everybody)
-        self._run(self._calls(RELEASE, keys, head, list(tokens.values())))
+        self._run(self._calls(RELEASE, tokens, (router, self._names.everybody), tokens))
 
-    def _each(
+    @property
+    def _all(self) -> range:
+        return range(len(self._names.partitions))
+
+    def _join(self, router: str, name: str, about: bytes, ttl: int) -> Call:
+        return run_script(JOIN, [self._names.members], router, name, about, ttl, self._names.everybody)
+
+    def _calls(
         self,
         script: Script,
-        partitions: Sequence[int],
-        head: tuple[Any, ...],
-        tokens: list[int] | None,
-        width: int,
-    ) -> list[list[Any]]:
-        """A script's answers, ``width`` values for each partition."""
-        if not partitions:
-            return []
-        keys = [self._names.partitions[number] for number in partitions]
-        flat = [value for answer in self._run(self._calls(script, keys, head, tokens)) for value in answer]
-        return [flat[at : at + width] for at in range(0, len(flat), width)]
-
-    def _calls(self, script: Script, keys: list[str], head: tuple[Any, ...], tokens: list[int] | None) -> list[Call]:
-        if not keys:
-            return []
+        partitions: Collection[int],
+        head: tuple[Any, ...] = (),
+        tokens: Mapping[int, int] = MappingProxyType({}),
+    ) -> list[Call]:
+        """A script over the metas of partitions; each with its token, if it has one."""
+        names = self._names.partitions
         if self._link.clustered:  # a script may touch one slot
-            return [
-                run_script(script, [key], *head, *([] if tokens is None else [tokens[number]]))
-                for number, key in enumerate(keys)
-            ]
-        return [run_script(script, keys, *head, *(tokens or []))]
+            groups: list[list[int]] = [[number] for number in partitions]
+        else:
+            groups = [list(partitions)] if partitions else []
+        return [
+            run_script(
+                script,
+                [names[number] for number in group],
+                *head,
+                *(tokens[number] for number in group if number in tokens),
+            )
+            for group in groups
+        ]
 
     def _run(self, calls: list[Call]) -> list[Any]:
         if not self._opened:
             raise StoreUnavailable("the leases are not open")
         return self._link.run(calls, writes=True) if calls else []
+
+
+def _flat(answers: Sequence[list[Any]]) -> list[Any]:
+    return [value for answer in answers for value in answer]
+
+
+def _kept(tokens: Mapping[int, int], answers: Sequence[list[Any]]) -> frozenset[int]:
+    return frozenset(number for number, held in zip(tokens, _flat(answers), strict=True) if held)
+
+
+def _members(answer: list[Any]) -> list[Member]:
+    return sorted(
+        Member(answer[at].decode(), answer[at + 1].decode(), answer[at + 2], answer[at + 3])
+        for at in range(0, len(answer), 4)
+    )
+
+
+def _leases(answers: Sequence[list[Any]]) -> list[Lease]:
+    flat = _flat(answers)
+    return [Lease(at // 3, flat[at].decode(), flat[at + 1], flat[at + 2]) for at in range(0, len(flat), 3)]
