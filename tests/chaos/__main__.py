@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     with RedisServer(folder / "redis") as server, nurseries(folder, given.routers) as forks:
         outcome = Storm(Fleet(folder, server.url, forks), server, weather).run()
-    print(f"{took(time.monotonic() - began)}; {distribution(read(folder))}")
+    print(f"took {took(time.monotonic() - began)}\n{distribution(read(folder))}")
     print(outcome)
     print("nothing found" if not outcome.violations else f"{len(outcome.violations)} violations in {folder}")
     if not given.keep and not outcome.violations:

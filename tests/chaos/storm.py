@@ -171,13 +171,21 @@ FAULTS: Mapping[str, Callable[[Storm], None]] = {
 
 
 def distribution(events: Iterable[Event]) -> str:
-    """The gaps from a kill to the next begin of each guild that had work then, in ms."""
-    waits = sorted(gap for _, _, gap in gaps(build(sorted(events, key=lambda event: event.at))))
+    """The gaps after kills (see ``checker.gaps``), in ms, a line each for guilds that had work and that got some."""
+    found = list(gaps(build(sorted(events, key=lambda event: event.at))))
+    return "\n".join(
+        _shares(name, sorted(gap.ms for gap in found if gap.waiting is waiting))
+        for name, waiting in (("had work at a kill", True), ("were sent some in the second after it", False))
+    )
+
+
+def _shares(name: str, waits: Sequence[float]) -> str:
     if not waits:
-        return "no guild had work when a kill came"
-    shares = [(name, waits[min(len(waits) - 1, int(len(waits) * share))]) for name, share in SHARES]
-    line = ", ".join(f"{name} {wait:.0f} ms" for name, wait in shares)
-    return f"gaps after kills: {len(waits)}, mean {figures.fmean(waits):.0f} ms, {line}, longest {waits[-1]:.0f} ms"
+        return f"guilds that {name}: none"
+    shares = [(share, waits[min(len(waits) - 1, int(len(waits) * part))]) for share, part in SHARES]
+    line = ", ".join(f"{share} {wait:.0f} ms" for share, wait in shares)
+    mean = figures.fmean(waits)
+    return f"guilds that {name}: {len(waits)}, next begin after mean {mean:.0f} ms, {line}, longest {waits[-1]:.0f} ms"
 
 
 SHARES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))

@@ -12,7 +12,7 @@
     K8   deduplication          one payload and one envelope per key; new, duplicate and conflict as real time allows
     K9   attempts               start at 1, never fall, a start cut short is charged, never above the limit
     K10  conservation at rest   accepted = done + dead + cancelled, nothing left, sources agree, one last word each
-    K11  failover               from a kill to the next begin of each guild that had work
+    K11  failover               from a kill to the next begin of each guild with work
     K12  no wedge               every guild handles a probe after the faults
 
 Order is that of a lane (guild, subject): priorities may reorder the lanes of a guild. Where a guild has one lane the
@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from tests.history.events import Effect, Event, Ok, Unknown
@@ -331,28 +332,47 @@ def failover(history: History, limits: Limits) -> Iterator[str]:
     """K11."""
     if not limits.failover_ms:
         return
-    for killed_at, guild, gap in gaps(history):
-        if gap > limits.failover_ms:
-            yield f"guild {guild} waited {gap:.0f} ms after the kill at {killed_at}"
+    for gap in gaps(history):
+        if gap.ms > limits.failover_ms:
+            yield f"guild {gap.guild} waited {gap.ms:.0f} ms after the kill at {gap.killed_at}"
 
 
-def gaps(history: History) -> Iterator[tuple[int, str, float]]:
-    """(kill time, guild, ms to its next begin) for every guild that had accepted work when the kill came.
+class Gap(NamedTuple):
+    """How long a guild waited because of a kill."""
 
-    Only the begins of that work count: where none of it began again, because it ran elsewhere or was answered without
-    another start, nobody waited for a router.
+    killed_at: int
+    guild: str
+    ms: float
+    waiting: bool  #: it had work when the kill came; else it was sent some within ``AFTERMATH``
+
+
+AFTERMATH = 1_000_000_000
+"""ns after a kill in which what is sent belongs to its story."""
+
+
+def gaps(history: History) -> Iterator[Gap]:
+    """For every kill and guild: from the kill to the guild's next begin, of what waited then or was sent soon after.
+
+    What was sent after the kill waits since it was sent. When another kill comes before the begin, the gap is that
+    one's (M16: the last kill counts). Commands that never begin again wait for nobody: they had ended, or were answered
+    in doubt.
     """
-    begins = {id_: sorted(run.begin.at for run in runs) for id_, runs in history.runs_of.items()}
-    work: dict[str, list[tuple[int, int, list[int]]]] = defaultdict(list)  # guild -> (accepted, done, begins)
+    work: dict[str, list[tuple[int, list[int]]]] = defaultdict(list)  # guild -> (sent, begins, rising)
     for invoke, ok in history.new_calls():
-        ends = [run.end.at for run in history.runs_of.get(ok.id, ()) if run.end is not None]
-        work[invoke.guild].append((ok.at, min(ends, default=NEVER), begins.get(ok.id, [])))
-    for killed_at in history.kills:
+        begins = sorted(run.begin.at for run in history.runs_of.get(ok.id, ()))
+        if begins:
+            work[invoke.guild].append((invoke.at, begins))
+    for killed_at, following in pairwise([*history.kills, NEVER]):
         for guild, items in work.items():
-            left = [starts for accepted, done, starts in items if accepted < killed_at < done]
-            after = min((at for starts in left for at in starts if at > killed_at), default=None)
-            if after is not None:
-                yield killed_at, guild, (after - killed_at) / 1e6
+            waiting = [
+                (sent, begins) for sent, begins in items if sent < killed_at + AFTERMATH and begins[-1] > killed_at
+            ]
+            if not waiting:
+                continue
+            since = max(killed_at, min(sent for sent, _ in waiting))
+            begin = min(at for _, begins in waiting for at in begins if at > since)
+            if begin < following:
+                yield Gap(killed_at, guild, (begin - since) / 1e6, since == killed_at)
 
 
 def no_wedge(history: History, limits: Limits) -> Iterator[str]:
@@ -391,7 +411,7 @@ def statistics(events: Iterable[Event]) -> dict[str, int]:
         for call in history.calls.values()
     )
     unsure = [call for call in history.calls.values() if call.answer is None or isinstance(call.answer, Unknown)]
-    waits = [gap for _, _, gap in gaps(history)]
+    waits = [gap.ms for gap in gaps(history)]
     return {
         "calls": len(history.calls),
         "new": answers["new"],

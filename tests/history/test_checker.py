@@ -362,7 +362,52 @@ def test_a_guild_that_waits_after_a_kill_breaks_k11() -> None:
     late = [replace(line, at=line.at + 2_000_000_000) if line.at > kill.at else line for line in lines]
     assert rules_broken(late, Limits(failover_ms=1_000)) == {"K11"}
     assert rules_broken(late) == set()
-    assert {guild for _, guild, _ in gaps(build(late))} == {"g1"}
+    assert {gap.guild for gap in gaps(build(late)) if gap.ms > 1_000} == {"g1"}
+
+
+def spaced(story: Story, seconds: float) -> None:
+    """So much time passes in a story."""
+    story.at += int(seconds * 1e9)
+
+
+def test_a_guild_that_had_nothing_to_do_waits_since_it_was_sent_something() -> None:
+    story = Story()
+    story.kill()
+    spaced(story, 0.8)
+    story.send("g1", "ann", key="a")
+    story.answer()
+    spaced(story, 0.5)
+    story.begin()
+    (gap,) = gaps(build(story.lines))
+    assert (gap.guild, round(gap.ms), gap.waiting) == ("g1", 502, False)
+    spaced(story, 0.8)
+    story.end()
+    story.send("g1", "ann", key="b")
+    story.begin()
+    assert len(list(gaps(build(story.lines)))) == 1, "what is sent long after a kill is not its story"
+
+
+def test_of_two_kills_the_last_one_counts() -> None:
+    story = Story()
+    story.send("g1", "ann", key="a")
+    story.answer()
+    for _ in range(2):
+        story.kill()
+        spaced(story, 0.6)
+    story.begin()
+    (gap,) = gaps(build(story.lines))
+    assert (gap.guild, round(gap.ms), gap.waiting) == ("g1", 603, True)
+
+
+def test_what_was_under_way_elsewhere_or_never_begins_again_waits_for_nobody() -> None:
+    story = Story()
+    story.send("g1", "ann", key="a")
+    story.answer()
+    story.begin()
+    story.lines.append(Nemesis(at=story._tick(), by="nemesis", action="kill", target="another"))
+    spaced(story, 5)
+    story.end()
+    assert list(gaps(build(story.lines))) == []
 
 
 def test_a_guild_without_a_handled_probe_breaks_k12() -> None:
