@@ -8,12 +8,14 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.chaos.fleet import Fleet, nurseries
-from tests.chaos.storm import FAULTS, Storm, Weather, distribution, took
+from tests.chaos.storm import FAULTS, WIRED, Storm, Weather, distribution, took
 from tests.history.recorder import read
 from tests.servers.redis import RedisServer
+from tests.servers.wire import Wire
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,13 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--pause", type=float, default=0.03, help="seconds between two calls of a client, at most")
     parser.add_argument("--kills", type=int, default=100, help="kill -9 of a router")
-    parser.add_argument("--others", type=int, default=3, help=f"of each other fault: {', '.join(FAULTS)}")
+    parser.add_argument("--others", type=int, default=3, help="of each other fault")
+    parser.add_argument("--only", nargs="*", choices=[*FAULTS], help="of the other faults, these")
     parser.add_argument("--failover-ms", type=int, default=1_000, help="a longer gap after a kill is a violation")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--keep", action="store_true", help="leave the folder with histories and logs")
     given = parser.parse_args(arguments)
     dice = random.Random(given.seed)
-    faults = ["kill"] * given.kills + [name for name in FAULTS if name != "kill" for _ in range(given.others)]
+    others = FAULTS if given.only is None else given.only
+    faults = ["kill"] * given.kills + [name for name in others if name != "kill" for _ in range(given.others)]
     dice.shuffle(faults)
     folder = Path(tempfile.mkdtemp(prefix="guild-router-chaos-"))
     print(
@@ -37,8 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     weather = Weather(given.seed, faults, given.guilds, given.clients, given.pause, given.failover_ms)
     began = time.monotonic()
-    with RedisServer(folder / "redis") as server, nurseries(folder, given.routers) as forks:
-        outcome = Storm(Fleet(folder, server.url, forks), server, weather).run()
+    with RedisServer(folder / "redis") as server, nurseries(folder, given.routers) as forks, ExitStack() as stack:
+        count = given.routers if WIRED.intersection(faults) else 0
+        wires = [stack.enter_context(Wire(server.port, given.seed + number)) for number in range(count)]
+        outcome = Storm(Fleet(folder, server.url, forks, wires), server, weather).run()
     print(f"took {took(time.monotonic() - began)}\n{distribution(read(folder))}")
     print(outcome)
     print("nothing found" if not outcome.violations else f"{len(outcome.violations)} violations in {folder}")

@@ -12,6 +12,7 @@ from tests.chaos.load import Order, Told
 from tests.chaos.nursery import Nursery
 from tests.history.events import Nemesis, Unknown
 from tests.history.recorder import Recorder
+from tests.servers.wire import Wire
 
 
 class Slot:
@@ -43,12 +44,20 @@ class Slot:
 
 
 class Fleet:
-    """``routers`` slots; what is done to them is written down."""
+    """A slot for each nursery; what is done to them is written down.
 
-    def __init__(self, folder: Path, store: str, nurseries: Sequence[Nursery]) -> None:
+    ``wires``: one for each slot, over which it reaches the store; none: all reach it directly.
+    """
+
+    def __init__(self, folder: Path, store: str, nurseries: Sequence[Nursery], wires: Sequence[Wire] = ()) -> None:
         self.folder = folder
         self.store = store
-        self.slots = [Slot(number, folder, store, nursery) for number, nursery in enumerate(nurseries, 1)]
+        self.wires = wires
+        ways = [f"redis://127.0.0.1:{wire.port}/0" for wire in wires] or [store] * len(nurseries)
+        self.slots = [
+            Slot(number, folder, way, nursery)
+            for number, (way, nursery) in enumerate(zip(ways, nurseries, strict=True), 1)
+        ]
         self._nemesis = Recorder(folder, "nemesis")
 
     @property
@@ -79,6 +88,17 @@ class Fleet:
         assert slot.daemon is not None
         self.note("cont", slot.daemon.name)
         slot.daemon.process.signal(signal.SIGCONT)
+
+    @contextmanager
+    def being(self, how: str, wires: Sequence[Wire], **values: float) -> Iterator[None]:
+        """Wires that are not well for a while."""
+        target = ", ".join(f"wire {self.wires.index(wire) + 1}" for wire in wires)
+        self.note("cut", target)
+        with ExitStack() as stack:
+            for wire in wires:
+                stack.enter_context(wire.being(how, **values))
+            yield
+        self.note("mend", target)
 
     def stop(self) -> None:
         """SIGTERM to all, which must end well."""

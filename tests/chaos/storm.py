@@ -28,6 +28,12 @@ FROZEN = 3.0
 STORE_AWAY = 2.0
 """Seconds the store is stopped: all leases run out together."""
 
+SLOW = 100.0
+"""ms a piece may take over a slow wire: a third of a lease, both ways."""
+
+BAD = 0.02
+"""Share of the pieces of answers that a bad wire loses."""
+
 CALM = 60.0
 """Seconds until what a storm left is done."""
 
@@ -140,6 +146,24 @@ class Storm:
         self._fleet.note("cont", "store")
         self._pass(1.5, 2.0)
 
+    def cut_off(self) -> None:
+        """One router and the store do not hear of each other for longer than its leases live; its clients reach it."""
+        with self._fleet.being("dead", [self._dice.choice(self._fleet.wires)]):
+            self._wait.wait(FROZEN)
+        self._pass(0.5, 1.0)
+
+    def slow_wires(self) -> None:
+        """All routers are far from the store for a while."""
+        with self._fleet.being("slow", self._fleet.wires, ms=SLOW):
+            self._wait.wait(FROZEN)
+        self._pass(0.5, 1.0)
+
+    def bad_wires(self) -> None:
+        """Answers of the store to all routers break off, or do not come."""
+        with self._fleet.being("bad", self._fleet.wires, share=BAD):
+            self._wait.wait(FROZEN)
+        self._pass(1.0, 1.5)
+
     def _anyone(self) -> Slot:
         return self._dice.choice(self._fleet.slots)
 
@@ -167,7 +191,13 @@ FAULTS: Mapping[str, Callable[[Storm], None]] = {
     "freeze": Storm.freeze,
     "store-away": Storm.store_away,
     "store-restart": Storm.store_restart,
+    "cut-off": Storm.cut_off,
+    "slow-wires": Storm.slow_wires,
+    "bad-wires": Storm.bad_wires,
 }
+
+WIRED = frozenset({"cut-off", "slow-wires", "bad-wires"})
+"""Faults of a fleet that reaches its store over wires."""
 
 
 def distribution(events: Iterable[Event]) -> str:

@@ -1,4 +1,4 @@
-"""Three routers over one Redis, killed, frozen and left without it: the short form of ``python -m tests.chaos``."""
+"""Three routers over one Redis, killed, frozen and cut off from it: the short form of ``python -m tests.chaos``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from tests.chaos.fleet import Fleet, nurseries
 from tests.chaos.nursery import Nursery, said
 from tests.chaos.run import Outcome
-from tests.chaos.storm import Storm, Weather, distribution
+from tests.chaos.storm import WIRED, Storm, Weather, distribution
 from tests.history.recorder import read
 from tests.servers.redis import RedisServer
+from tests.servers.wire import Wire
 
 ROUTERS = 3
 
@@ -31,9 +32,11 @@ def storm(folder: Path, forks: Sequence[Nursery], seed: int, *faults: str) -> Ou
     print(f"CHAOS_SEED={seed}: {', '.join(order)}")
     with ExitStack() as stack:
         server = stack.enter_context(RedisServer(folder / "redis"))
+        wires = [stack.enter_context(Wire(server.port, seed)) for _ in forks if WIRED.intersection(faults)]
         for nursery in forks:
             stack.enter_context(said(nursery))
-        outcome = Storm(Fleet(folder, server.url, forks), server, Weather(seed, order, guilds=60)).run()
+        fleet = Fleet(folder, server.url, forks, wires)
+        outcome = Storm(fleet, server, Weather(seed, order, guilds=60)).run()
     print(distribution(read(folder)))
     print(outcome)
     return outcome
@@ -50,5 +53,14 @@ def test_killed_routers_lose_double_and_reorder_nothing(tmp_path: Path, forks: l
 @pytest.mark.timeout(240)
 def test_a_frozen_owner_and_an_absent_store_change_nothing(tmp_path: Path, forks: list[Nursery], seed: int) -> None:
     found = storm(tmp_path, forks, seed, "freeze", "store-away", "store-restart")
+    assert found.violations == []
+    assert found.statistics["new"] > 100
+
+
+@pytest.mark.timeout(240)
+def test_wires_that_are_dead_or_slow_or_lose_answers_change_nothing(
+    tmp_path: Path, forks: list[Nursery], seed: int
+) -> None:
+    found = storm(tmp_path, forks, seed, "cut-off", "slow-wires", "bad-wires")
     assert found.violations == []
     assert found.statistics["new"] > 100
