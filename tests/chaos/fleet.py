@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from tests.chaos.daemon import Daemon, HttpDoor, free_port
 from tests.chaos.load import Order, Told
 from tests.chaos.nursery import Nursery
 from tests.history.events import Nemesis, Unknown
 from tests.history.recorder import Recorder
-from tests.servers.wire import Wire
 
 
 class Slot:
@@ -43,17 +43,28 @@ class Slot:
         return self.daemon
 
 
+class Line(Protocol):
+    """Between one router and the store."""
+
+    @property
+    def url(self) -> str:
+        """The store, over this line."""
+
+    def being(self, how: str, **values: float) -> AbstractContextManager[None]:
+        """See ``tests.servers.wire.Wire.being``."""
+
+
 class Fleet:
     """A slot for each nursery; what is done to them is written down.
 
-    ``wires``: one for each slot, over which it reaches the store; none: all reach it directly.
+    ``lines``: one for each slot, over which it reaches the store; none: all reach it directly.
     """
 
-    def __init__(self, folder: Path, store: str, nurseries: Sequence[Nursery], wires: Sequence[Wire] = ()) -> None:
+    def __init__(self, folder: Path, store: str, nurseries: Sequence[Nursery], lines: Sequence[Line] = ()) -> None:
         self.folder = folder
         self.store = store
-        self.wires = wires
-        ways = [f"redis://127.0.0.1:{wire.port}/0" for wire in wires] or [store] * len(nurseries)
+        self.lines = lines
+        ways = [line.url for line in lines] or [store] * len(nurseries)
         self.slots = [
             Slot(number, folder, way, nursery)
             for number, (way, nursery) in enumerate(zip(ways, nurseries, strict=True), 1)
@@ -90,13 +101,13 @@ class Fleet:
         slot.daemon.process.signal(signal.SIGCONT)
 
     @contextmanager
-    def being(self, how: str, wires: Sequence[Wire], **values: float) -> Iterator[None]:
-        """Wires that are not well for a while."""
-        target = ", ".join(f"wire {self.wires.index(wire) + 1}" for wire in wires)
+    def being(self, how: str, lines: Sequence[Line], **values: float) -> Iterator[None]:
+        """Lines that are not well for a while."""
+        target = ", ".join(f"line {self.lines.index(line) + 1}" for line in lines)
         self.note("cut", target)
         with ExitStack() as stack:
-            for wire in wires:
-                stack.enter_context(wire.being(how, **values))
+            for line in lines:
+                stack.enter_context(line.being(how, **values))
             yield
         self.note("mend", target)
 

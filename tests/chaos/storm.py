@@ -148,19 +148,19 @@ class Storm:
 
     def cut_off(self) -> None:
         """One router and the store do not hear of each other for longer than its leases live; its clients reach it."""
-        with self._fleet.being("dead", [self._dice.choice(self._fleet.wires)]):
+        with self._fleet.being("dead", [self._dice.choice(self._fleet.lines)]):
             self._wait.wait(FROZEN)
         self._pass(0.5, 1.0)
 
     def slow_wires(self) -> None:
         """All routers are far from the store for a while."""
-        with self._fleet.being("slow", self._fleet.wires, ms=SLOW):
+        with self._fleet.being("slow", self._fleet.lines, ms=SLOW):
             self._wait.wait(FROZEN)
         self._pass(0.5, 1.0)
 
     def bad_wires(self) -> None:
         """Answers of the store to all routers break off, or do not come."""
-        with self._fleet.being("bad", self._fleet.wires, share=BAD):
+        with self._fleet.being("bad", self._fleet.lines, share=BAD):
             self._wait.wait(FROZEN)
         self._pass(1.0, 1.5)
 
@@ -197,7 +197,7 @@ FAULTS: Mapping[str, Callable[[Storm], None]] = {
 }
 
 WIRED = frozenset({"cut-off", "slow-wires", "bad-wires"})
-"""Faults of a fleet that reaches its store over wires."""
+"""Faults of a fleet that reaches its store over lines of its own."""
 
 
 def distribution(events: Iterable[Event]) -> str:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,28 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server. ``config`` are lines of redis.conf as keywords, dashes as underscores."""
+    """One server. ``config`` are lines of redis.conf as keywords, dashes as underscores.
 
-    def __init__(self, directory: Path | None = None, *, sentinel: str = "", **config: Any) -> None:
+    ``host`` is where it is found; ``wrapper`` a command that runs it, in which case it listens everywhere.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        sentinel: str = "",
+        host: str = "127.0.0.1",
+        wrapper: Sequence[str] = (),
+        **config: Any,
+    ) -> None:
         program = find_server()
         assert program is not None, MISSING
         self._program = program
         self._made = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="guild-router-redis-"))
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.host = host
+        self._wrapper = list(wrapper)
         self.port = free_port()
         self.config: dict[str, Any] = {"save": '""', "appendonly": "yes", "appendfsync": "everysec"} | {
             name.replace("_", "-"): value for name, value in config.items()
@@ -70,7 +83,7 @@ class RedisServer:
     @property
     def address(self) -> str:
         """host:port"""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -81,11 +94,12 @@ class RedisServer:
     def client(self, **options: Any) -> redis.Redis:
         """A client of redis-py that does not repeat itself."""
         options = {"socket_timeout": 5, "password": self.password or None, "protocol": 2} | options
-        return redis.Redis("127.0.0.1", self.port, retry=Retry(NoBackoff(), 0), **options)
+        return redis.Redis(self.host, self.port, retry=Retry(NoBackoff(), 0), **options)
 
     def start(self) -> RedisServer:
         """Start, and wait until it answers."""
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {self.directory}", "daemonize no"]
+        where = ["bind 0.0.0.0", "protected-mode no"] if self._wrapper else [f"bind {self.host}"]
+        lines = [f"port {self.port}", *where, f"dir {self.directory}", "daemonize no"]
         for name, value in self.config.items():
             lines += [f"{name} {each}" for each in (value if isinstance(value, list) else [value])]
         if self.sentinel:
@@ -93,7 +107,7 @@ class RedisServer:
         path = self.directory / "redis.conf"
         if not (self.sentinel and path.exists()):  # a sentinel keeps what it knows in its file
             path.write_text("\n".join(lines) + "\n")
-        arguments = [self._program, str(path)] + (["--sentinel"] if self.sentinel else [])
+        arguments = [*self._wrapper, self._program, str(path)] + (["--sentinel"] if self.sentinel else [])
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log)
         self.wait_until_up()
@@ -106,7 +120,7 @@ class RedisServer:
             assert self.process is not None
             assert self.process.poll() is None, (self.directory / "log").read_text()[-2_000:]
             try:
-                with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+                with socket.create_connection((self.host, self.port), 1) as probe:
                     probe.settimeout(2)
                     probe.sendall(b"PING\r\n")
                     if not probe.recv(100).startswith(b"-LOADING"):

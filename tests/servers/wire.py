@@ -32,6 +32,11 @@ class Wire:
         )
         self.port = int(self._line())
 
+    @property
+    def url(self) -> str:
+        """A store URL."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
     def _line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
