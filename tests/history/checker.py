@@ -222,7 +222,9 @@ def _in_doubt(history: History, effect: Effect, again: Run) -> bool:
     ended_badly = first.end is not None and first.end.outcome != "applied" and first.end.at <= again.begin.at
     moved = again.begin.token > first.begin.token
     replayed = any(line.action == "replay" and line.id == again.begin.id for line in history.operators)
-    return ended_badly or moved or replayed or history.kills_between(effect.at, again.begin.at) > 0
+    killed = history.kills_between(effect.at, again.begin.at) > 0
+    # Who was stopped, or cut off, in mid-work is given up as if it were dead, and its work is another's.
+    return ended_badly or moved or replayed or killed or history.held_up(first.begin.at, again.begin.at)
 
 
 def tokens(history: History, limits: Limits) -> Iterator[str]:

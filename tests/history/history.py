@@ -27,6 +27,8 @@ from tests.history.events import (
 
 NEVER = 2**63
 
+_HOLDS = {"stop": "cont", "cut": "mend"}
+
 
 @dataclass(slots=True)
 class Call:
@@ -95,6 +97,18 @@ class History:
     def kills_between(self, after: int, before: int) -> int:
         """How many kills fell between two times."""
         return bisect.bisect(self.kills, before) - bisect.bisect(self.kills, after)
+
+    def held_up(self, after: int, before: int) -> bool:
+        """Whether somebody was stopped or cut off at some moment between two times."""
+        since: dict[str, int] = {}
+        for line in self.nemeses:
+            if line.action in _HOLDS:
+                since.setdefault(line.target, line.at)
+            elif line.action in _HOLDS.values():
+                began = since.pop(line.target, NEVER)
+                if began <= before and line.at >= after:
+                    return True
+        return any(began <= before for began in since.values())
 
     def faults_between(self, after: int, before: int, guild: str) -> int:
         """How many faults, and ends of them, fell between two times, and takeovers of this guild."""

@@ -370,6 +370,24 @@ def spaced(story: Story, seconds: float) -> None:
     story.at += int(seconds * 1e9)
 
 
+@pytest.mark.parametrize(("stop", "cont"), [("stop", "cont"), ("cut", "mend")])
+def test_what_is_repeated_because_somebody_was_held_up_breaks_nothing(stop: str, cont: str) -> None:
+    lines = good()
+    repeat, kill = only(lines, Repeat), only(lines, Nemesis, action="kill")
+    again = next(line for line in lines if isinstance(line, Begin) and line.run == repeat.run)
+    same = [replace(line, token=1) if getattr(line, "token", 0) else line for line in lines if line is not kill]
+    same = [line for line in same if not isinstance(line, Owner)]
+    assert "K6" in rules_broken(same)
+
+    def held(since: int, until: int) -> list[Event]:
+        ends = ((since, stop), (until, cont))
+        return [*same, *(Nemesis(at=at, by="nemesis", action=action, target="x") for at, action in ends)]
+
+    assert "K6" not in rules_broken(held(kill.at, again.at))
+    assert "K6" in rules_broken(held(lines[0].at, lines[0].at))
+    assert "K6" in rules_broken(held(again.at + 1, again.at + 2))
+
+
 def test_a_guild_that_had_nothing_to_do_waits_since_it_was_sent_something() -> None:
     story = Story()
     story.kill()
