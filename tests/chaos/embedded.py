@@ -11,6 +11,7 @@ import pykka
 
 from actors.errors import EngineError
 from router import Router
+from router.stores.url import is_shared, open_store
 from tests.chaos import liars
 from tests.chaos.bot import attach
 from tests.chaos.catalog import message
@@ -27,8 +28,11 @@ from tests.chaos.load import (
     silent,
     wait_until,
 )
+from tests.chaos.run import unsettled
+from tests.chaos.takeovers import Takeovers
 from tests.history.events import Invoke, Nemesis, Rest
 from tests.history.recorder import Ledger, Recorder, read
+from tests.history.shared_ledger import SharedLedger
 
 ACCEPT_TIMEOUT = 10.0
 DRAIN_TIMEOUT = 60.0
@@ -57,6 +61,15 @@ def _router(store: str, lie: str) -> Router:
     return Router(store=store)
 
 
+def _attach(router: Router, recorder: Recorder, store: str, fenced: bool = True) -> None:
+    """With a ledger for one router, or for the many that may share a store."""
+    if not is_shared(store):
+        attach(router, Ledger(recorder))
+        return
+    Takeovers(router, recorder).listen()
+    attach(router, SharedLedger(recorder, fenced=fenced))
+
+
 def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: str = "") -> None:
     """Send and execute until somebody kills this process."""
     path, name = Path(folder), f"router-{life}"
@@ -80,24 +93,29 @@ def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: s
             thread.join()
 
 
-def script(folder: str, life: int, store: str, orders: list[dict[str, Any]], lie: str = "") -> None:
+def script(
+    folder: str, life: int, store: str, orders: list[dict[str, Any]], lie: str = "", fenced: bool = True
+) -> None:
     """Send these, one after the other, and execute until somebody kills this process."""
     path, name = Path(folder), f"router-{life}"
     recorder = Recorder(path, name)
     router = _router(store, lie)
-    attach(router, Ledger(recorder))
+    _attach(router, recorder, store, fenced)
     with router:
+        recorder.record(Nemesis, action="start", target=name)
         for number, order in enumerate(orders):
             call(recorder, RouterDoor(router), Order(**order), f"{name}-{number}")
         threading.Event().wait()
 
 
-def finish(folder: str, life: int, store: str, lie: str = "", timeout: float = DRAIN_TIMEOUT) -> None:
+def finish(
+    folder: str, life: int, store: str, lie: str = "", fenced: bool = True, timeout: float = DRAIN_TIMEOUT
+) -> None:
     """The last life: drain, probe every guild anybody spoke of, write down the router's own counts."""
     path, name = Path(folder), f"router-{life}"
     recorder = Recorder(path, name)
     router = _router(store, lie)
-    attach(router, Ledger(recorder))
+    _attach(router, recorder, store, fenced)
     with router:
         last_words(recorder, router, RouterDoor(router), timeout)
 
@@ -122,5 +140,16 @@ def last_words(recorder: Recorder, router: Router, door: RouterDoor, timeout: fl
 
 
 def _unsettled(router: Router) -> int:
+    if is_shared(router.settings.store):
+        return _in_store(router.settings.store)  # a router knows its own backlog only
     # Of commands. Entries that a killed process had claimed in a named queue lapse later; nobody executes them.
     return int(router.metrics()["backlog"])
+
+
+def _in_store(url: str) -> int:
+    store = open_store(url)
+    store.open(0)
+    try:
+        return unsettled(store)
+    finally:
+        store.close()
