@@ -33,7 +33,7 @@ check: $(STAMP)dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --config setup.cfg
+	$(BIN)/lint-imports
 
 format: $(STAMP)dev
 	$(BIN)/ruff check --fix .
