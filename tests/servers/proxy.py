@@ -10,13 +10,17 @@ from contextlib import suppress
 Words = list[bytes]
 Which = Callable[[Words], bool]
 
+LATE = 0.03
+"""Seconds that an answer is late."""
+
 
 class Proxy:
     """Passes everything on, but for the commands of ``fail(which, how)``: the next one that matches, or so many.
 
     ``how``: ``reply`` (done, and the answer is lost with the connection), ``request`` (lost before it came),
     ``half`` (the same in the middle of it), ``half reply`` (the answer breaks off), ``silence`` (done, and no answer
-    comes, the connection stands).
+    comes, the connection stands), ``late`` (the answer comes after a while, byte by byte). With ``at`` the halves are
+    cut there instead of in the middle.
     """
 
     def __init__(self, port: int) -> None:
@@ -27,16 +31,17 @@ class Proxy:
         self._which: Which | None = None
         self._how = ""
         self._times = 0
+        self.at: int | None = None
         self.failed = 0
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def fail(self, which: Which, how: str, times: int = 1) -> None:
+    def fail(self, which: Which, how: str, times: int = 1, *, at: int | None = None) -> None:
         """The next commands that match."""
         with self._lock:
-            self._which, self._how, self._times = which, how, times
+            self._which, self._how, self._times, self.at = which, how, times, at
 
     def cut(self) -> None:
         """All connections, now."""
@@ -114,12 +119,12 @@ class _Pipe:
                     if how == "request":
                         raise OSError
                     if how == "half":
-                        self._server.sendall(packed[: size // 2])
+                        self._server.sendall(packed[: self._cut(size)])
                         raise OSError
                     if how:
                         self._how = how
                     self._server.sendall(packed)
-        if self._how != "silence":
+        if self._how not in ("silence", "late"):
             _shut(self._client)
             _shut(self._server)
 
@@ -128,12 +133,24 @@ class _Pipe:
             while chunk := self._server.recv(65536):
                 if self._how == "silence":
                     continue
+                if self._how == "late":
+                    self._trickle(chunk)
+                    self._how = ""
+                    continue
                 if self._how == "half reply":
-                    self._client.sendall(chunk[: len(chunk) // 2])
+                    self._client.sendall(chunk[: self._cut(len(chunk))])
                 if self._how:
                     break
                 self._client.sendall(chunk)
         self._proxy.let_go((self._client, self._server))
+
+    def _cut(self, size: int) -> int:
+        return size // 2 if self._proxy.at is None else self._proxy.at
+
+    def _trickle(self, chunk: bytes) -> None:
+        threading.Event().wait(LATE)
+        for byte in chunk:
+            self._client.sendall(bytes([byte]))
 
 
 def _parse(data: bytes) -> tuple[Words, int] | None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
 
 from actors.errors import StoreUnavailable
 from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Nack, Note, Replay, Settle
+from actors.schedules import Fire
 from actors.sharing import partition_of
 from actors.workers import Finish, Presence, Undertake
 from router.stores.contract import everything
 from router.stores.contract_base import NOW, accept, accepted
 from router.stores.contract_queues import entry, take
+from router.stores.contract_schedules import claimed, schedule
 from router.stores.redis.store import RedisStore
 from tests.servers.proxy import Proxy
+from tests.servers.redis import wait_for
 from tests.servers.shared import FOR_LONG, options, server
 
 ONE, TWO = "1", next(f"{n}" for n in range(2, 99) if partition_of(f"{n}", 2) != partition_of("1", 2))
@@ -53,6 +57,8 @@ def story(store: RedisStore) -> Iterator[Any]:
     beat = leases.beat("me", "host", b"about", won, FOR_LONG)
     yield sorted(beat.kept), [each.router for each in beat.members], [lease.router for lease in beat.leases]
     yield [(lease.router, lease.token == won[lease.partition]) for lease in leases.look()]
+    kept, members, owned = leases.beat("me", "host", b"about", won, FOR_LONG)
+    yield sorted(kept), [member.router for member in members], [lease.router for lease in owned]
     once = {"key": KEY, "idempotency_key": "once"}
     names = [accept("a", guild=ONE), accept("b", guild=TWO, **once), accept("c", guild=ONE), accept("d", guild=TWO)]
     yield store.write([*names, accept("later", guild=ONE, due_at=NOW + 50)], NOW)
@@ -66,13 +72,20 @@ def story(store: RedisStore) -> Iterator[Any]:
     yield store.write([Replay("c", 3, NOW + 99, ONE), Note(NOW, "operator", "c", ONE, "u", b"again")], NOW + 3)
     yield store.pending(), store.delayed(), store.get("a"), store.dead_letters(DeadFilter())
     yield store.purge_dead(DeadFilter(), 10)
+    rung: set[str] = set()
+    bell = store.bell()
+    bell.open(["q"], "asker", rung.add)
+    wait_for(lambda: bell._line._hearing)
     yield store.append([entry(name) for name in "vwxyz"] + [entry("r", queue="other")], NOW)
+    wait_for(lambda: "q" in rung)
     tokens = take(store, 3)
     yield tokens
     yield store.extend([("v", tokens["v"])], NOW + 5_000)
     yield store.begin([Undertake("q", "v", tokens["v"], "e", 1, "w")], NOW)
     yield store.finish([Finish("q", "v", tokens["v"], "e", b"done", "asker", done=False)], NOW, 10)
-    yield store.answers("asker", ["q"])
+    wait_for(lambda: "" in rung)
+    bell.close()
+    yield rung, store.answers("asker", ["q"])
     store.heard("asker", [("q", "v")])
     yield store.ack([("w", tokens["w"])], NOW, 10)
     yield store.nack([Nack("x", tokens["x"], NOW, error="why", dead=True)], NOW, 0)
@@ -86,6 +99,13 @@ def story(store: RedisStore) -> Iterator[Any]:
     store.report(Presence("w", "host", ("q",), (), (), 1), NOW, 100)
     yield store.workers(NOW)
     store.retire("w")
+    yield store.put_schedule(schedule("daily", NOW + 5), NOW), store.put_schedule(schedule("once", NOW + 1), NOW)
+    yield store.put_schedule(schedule("once", NOW + 1), NOW), store.next_due(NOW)
+    yield claimed(store, "me", NOW + 5), claimed(store, "you", NOW + 6), store.next_due(NOW + 6)
+    yield store.fire(Fire("daily", NOW + 5, NOW + 90, "sent"), NOW + 7), store.fire(Fire("daily", NOW + 5, 0), NOW + 8)
+    yield store.pause_schedule("daily", True, NOW + 90, NOW), store.fire(Fire("once", NOW + 1, 0), NOW + 9)
+    yield store.pause_schedule("daily", False, NOW + 95, NOW + 9), store.schedules()
+    yield store.remove_schedule("once"), store.schedules()
     yield everything(store), store.audit(AuditFilter(id="c"))
     while store.sweep(NOW + 10**12, 1_000):  # how many it says is no part of the story
         pass
@@ -102,7 +122,7 @@ def told(store: RedisStore) -> list[Any]:
     return answers
 
 
-@pytest.mark.parametrize("how", ["reply", "request", "half", "half reply"])
+@pytest.mark.parametrize("how", ["reply", "request", "half", "half reply", "late"])
 def test_no_single_fault_makes_a_difference(proxy: Proxy, how: str) -> None:
     """M8, M9: the story is told once for each of its calls, which fails; for every third of the lesser faults."""
 
@@ -115,11 +135,36 @@ def test_no_single_fault_makes_a_difference(proxy: Proxy, how: str) -> None:
     calls = sum(map(is_script, proxy.commands))  # all scripts are loaded by now
     assert calls > 50
     for number in range(0, calls, 1 if how == "reply" else 3):
-        count = iter(range(calls))
-        proxy.fail(lambda words, n=number, count=count: is_script(words) and next(count) == n, how)
+        calls_left = iter(range(calls))
+        proxy.fail(lambda words, n=number, left=calls_left: is_script(words) and next(left) == n, how)
         before = proxy.failed
         assert told(fresh()) == wanted, f"call {number}"
         assert proxy.failed == before + 1
+
+
+def test_a_connection_that_breaks_at_any_byte_makes_no_difference(proxy: Proxy) -> None:
+    """M9: of the request of a write and of its answer."""
+    store = RedisStore(f"redis://127.0.0.1:{proxy.port}/0", options(), router="me")
+    store.open(NOW)
+    numbers = count(1)
+
+    def write() -> tuple[int, list[int]]:
+        """How long the request was, and the numbers that were given."""
+        batch = [accept(f"{next(numbers):05}", key=b""), accept(f"{next(numbers):05}", key=b"")]
+        before = len(proxy.commands)
+        results = store.write(batch, NOW)
+        words = next(each for each in proxy.commands[before:] if is_script(each))
+        size = len(f"*{len(words)}\r\n") + sum(len(f"${len(word)}\r\n") + len(word) + 2 for word in words)
+        return size, [result.sequence for result in results]
+
+    size, given = write()
+    for how, last in (("half", size), ("half reply", 20)):
+        for at in range(0, last, 3 if how == "half" else 1):
+            proxy.fail(is_script, how, at=at)
+            given += write()[1]
+    assert given == list(range(1, len(given) + 1))
+    assert [record.sequence for record in store.arrived({0: 0}, 100_000)] == given
+    store.close()
 
 
 def test_an_answer_lost_twice_is_in_doubt_and_to_write_it_again_changes_nothing(

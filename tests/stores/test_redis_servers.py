@@ -21,6 +21,7 @@ from router.stores.contract_base import NOW, accept, accepted, done, settle
 from router.stores.contract_queues import entry, take
 from router.stores.contract_shared import SharedContract
 from router.stores.redis.address import Address
+from router.stores.redis.founding import inspect
 from router.stores.redis.link import Link, plain
 from router.stores.redis.options import RedisOptions
 from router.stores.redis.store import RedisStore
@@ -465,17 +466,43 @@ def test_a_redis_that_may_forget_is_warned_of_or_refused(
         careful.close()
 
 
-def test_waiting_for_the_disk_needs_a_redis_that_can() -> None:
-    store = RedisStore(server().url, options(wait_disk=True))
-    client = server().client()
-    if client.info("server")["redis_version"] < "7.2":
-        with pytest.raises(StoreError, match=r"needs Redis 7\.2"):
+@pytest.mark.parametrize(
+    ("config", "values", "says"),
+    [
+        ({"appendfsync": "always"}, {}, ""),
+        ({"appendfsync": "everysec"}, {"wait_timeout": 2_500, "timeout": 5_000}, ""),
+        ({"appendfsync": "everysec"}, {}, "everysec needs a wait_timeout of 2000 or more"),
+        ({"appendfsync": "no"}, {}, "not no"),
+        ({"appendonly": "no"}, {}, "appendonly yes"),
+    ],
+)
+def test_waiting_for_the_disk_needs_a_redis_that_can(config: dict[str, str], values: dict[str, int], says: str) -> None:
+    """M11: ``WAITAOF``, where the server has it; an older one is refused, and so is one that would keep us waiting."""
+    server()
+    with RedisServer(**config) as made:
+        client = made.client()
+        version = tuple(map(int, client.info("server")["redis_version"].split(".")[:2]))
+        client.close()
+        store = RedisStore(made.url, options(wait_disk=True, **values))
+        if version < (7, 2) or says:
+            with pytest.raises(StoreError, match=says if version >= (7, 2) else r"needs Redis 7\.2"):
+                store.open(NOW)
+        else:
             store.open(NOW)
-    else:
-        store.open(NOW)
-        accepted(store, accept("a"))
-    client.close()
-    store.close()
+            assert store.durability == "disk"
+            accepted(store, accept("a"))
+        store.close()
+
+
+def test_a_redis_that_is_too_old_is_refused_with_its_version() -> None:
+    class Old:
+        """A link to a server of 2020, of which there is none here."""
+
+        def run(self, calls: Any) -> list[bytes]:
+            return [b"redis_version:6.0.16\r\n", b"aof_enabled:1\r\n", b"maxmemory_policy:noeviction\r\n"]
+
+    with pytest.raises(StoreError, match=r"6\.0\.16 is too old; 6\.2"):
+        inspect(Old(), RedisOptions())  # type: ignore[arg-type]  # all that is asked of it
 
 
 @pytest.mark.parametrize(("schema", "says"), [(2, "newer version"), (0, "older version")])

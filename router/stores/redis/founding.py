@@ -18,6 +18,9 @@ SCHEMA = 1
 
 OLDEST = (6, 2)
 
+SLOWEST_SYNC = 2_000
+"""Ms until ``appendfsync everysec`` has synced a write: within a second, or two while the last sync still runs."""
+
 logger = logging.getLogger("guild_router.store")
 
 
@@ -55,6 +58,8 @@ def inspect(link: Link, options: RedisOptions) -> str:
     if options.wait_disk and version < (7, 2):
         raise StoreError("waiting for the disk of Redis needs Redis 7.2, which has WAITAOF")
     kept = info.get("aof_enabled") == "1"
+    if options.wait_disk:
+        _check_syncs(link, options, kept=kept)
     policy = info.get("maxmemory_policy", "noeviction")
     unfit = []
     if not kept:
@@ -67,7 +72,21 @@ def inspect(link: Link, options: RedisOptions) -> str:
         logger.warning("Redis at %s is not fit to keep commands: %s", link.address.named, what)
     if not kept:
         return "process"
-    return "disk" if options.wait_disk or _syncs_always(link) else "kernel"
+    return "disk" if options.wait_disk or _syncs(link) == "always" else "kernel"
+
+
+def _check_syncs(link: Link, options: RedisOptions, *, kept: bool) -> None:
+    """Whoever waits for a disk that is synced seldom or never would refuse every command."""
+    if not kept:
+        raise StoreError("waiting for the disk of Redis needs its append-only file (appendonly yes)")
+    match _syncs(link):
+        case "no":
+            raise StoreError("waiting for the disk of Redis needs appendfsync always or everysec, not no")
+        case "everysec" if options.wait_timeout < SLOWEST_SYNC:
+            raise StoreError(
+                f"waiting for the disk of Redis with appendfsync everysec needs a wait_timeout of {SLOWEST_SYNC} or "
+                f"more, and a timeout above it; or appendfsync always"
+            )
 
 
 def _info(link: Link) -> dict[str, str]:
@@ -76,9 +95,10 @@ def _info(link: Link) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines.splitlines() if ":" in line)
 
 
-def _syncs_always(link: Link) -> bool:
+def _syncs(link: Link) -> str:
+    """Its ``appendfsync``; "": it does not say."""
     try:
         answer: Any = link.ask(plain("", "CONFIG", "GET", "appendfsync"))
     except StoreUnavailable:  # many who rent a Redis may not ask; then the less is believed
-        return False
-    return [bytes(each) for each in answer] == [b"appendfsync", b"always"]
+        return ""
+    return bytes(answer[1]).decode() if len(answer) == 2 else ""
