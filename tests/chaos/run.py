@@ -35,11 +35,11 @@ class Outcome(NamedTuple):
 
 
 class Scene:
-    """A folder with store and history, and the nemesis that writes down what it does."""
+    """A folder with store and history, and the nemesis that writes down what it does. ``store``: "": a file in it."""
 
-    def __init__(self, folder: Path, nursery: Nursery, lie: str = "") -> None:
+    def __init__(self, folder: Path, nursery: Nursery, lie: str = "", store: str = "") -> None:
         self.folder = folder
-        self.store = f"sqlite:///{folder / 'router.db'}"
+        self.store = store or f"sqlite:///{folder / 'router.db'}"
         self.lie = lie
         self.life = 0
         self._nursery = nursery

@@ -1,17 +1,29 @@
-"""Single crashes at chosen points: what happened stays, what did not is done, and only the guilty are charged."""
+"""Single crashes at chosen points: what happened stays, what did not is done, and only the guilty are charged.
+
+Over a file, where the next life opens it, and over Redis, where the next life waits for the lease of the one before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chaos.load import HOLD, Order
-from tests.chaos.nursery import Life
+from tests.chaos.nursery import Life, Nursery, said
 from tests.chaos.run import Scene
 from tests.history.events import Begin, Effect, End, Event, Final, Ok, Repeat
+from tests.servers.shared import options, server
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path, nursery: Nursery) -> Iterator[Scene]:
+    shared = request.param == "redis"
+    with said(nursery):
+        yield Scene(tmp_path, nursery, store=f"{server().url}?prefix={options().prefix}&partitions=4" if shared else "")
 
 
 def orders(*given: Order) -> list[dict[str, object]]:
