@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from router import Router
-from tests.chaos.catalog import Chaos, Fatal, Hopeless, Step, Strike
+from tests.chaos.catalog import Chaos, Doomed, Fatal, Hopeless, Step, Strike
 from tests.chaos.load import HOLD
 from tests.history.recorder import Ledger
 
@@ -27,6 +27,11 @@ def attach(router: Router, ledger: Ledger) -> None:
 
     @router.handler(Hopeless)
     def hopeless(command: Hopeless, ctx: Any) -> str:
+        _begin(ledger, command, ctx, idempotent=True).end("failed")
+        raise RuntimeError("this never works")
+
+    @router.handler(Doomed)
+    def doomed(command: Doomed, ctx: Any) -> str:
         _begin(ledger, command, ctx, idempotent=True).end("failed")
         raise RuntimeError("this never works")
 

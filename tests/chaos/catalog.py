@@ -48,11 +48,15 @@ class Hopeless(Chaos, type="CHAOS_HOPELESS", subject="{lane}", idempotent=True, 
     """Fails each time."""
 
 
+class Doomed(Chaos, type="CHAOS_DOOMED", subject="{lane}", idempotent=True, attempts=2, backoff=SOON):
+    """Fails each time, and soon."""
+
+
 class Fatal(Chaos, type="CHAOS_FATAL", subject="{lane}", idempotent=True, attempts=3, backoff=SOON):
     """Ends the whole process each time."""
 
 
-TYPES: dict[str, type[Chaos]] = {kind.type: kind for kind in (Step, Strike, Hopeless, Fatal)}
+TYPES: dict[str, type[Chaos]] = {kind.type: kind for kind in (Step, Strike, Hopeless, Doomed, Fatal)}
 
 
 def message(order: Order) -> Chaos:

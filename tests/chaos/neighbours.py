@@ -41,14 +41,19 @@ class Neighbours:
 
     def start(self, place: int, *orders: Order, patience: float = 30) -> Neighbour:
         """The next life, in this nursery: it sends these one after the other. Returned when its router runs."""
-        neighbour = self._start(place, "script", orders=[asdict(order) for order in orders])
+        neighbour = self.launch(place, *orders)
         self.wait_for(lambda event: isinstance(event, Nemesis) and event.target == neighbour.name, 1, patience)
         return neighbour
+
+    def launch(self, place: int, *orders: Order, store: str = "") -> Neighbour:
+        """As ``start``, and nobody waits for it. ``store``: another way to the same one."""
+        more = {"store": store} if store else {}
+        return self._start(place, "script", orders=[asdict(order) for order in orders], **more)
 
     def _start(self, place: int, part: str, **arguments: object) -> Neighbour:
         self._lives += 1
         life = self._nurseries[place].start(
-            f"tests.chaos.embedded:{part}", life=self._lives, **self._arguments, **arguments
+            f"tests.chaos.embedded:{part}", life=self._lives, **(self._arguments | arguments)
         )
         return Neighbour(f"router-{self._lives}", life)
 
