@@ -86,13 +86,12 @@ class Errand:
         return bool(self.asked or self.closed or self.extensions or self.wanted)
 
     def run(self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules]) -> Answers:
-        """Inside one transaction. Newcomers and endings come before claims, which may find them."""
-        return Answers(
-            _ask(store, self.asked, now, rules),
-            _close(store, self.closed, now, rules),
-            _extend(store, self.extensions),
-            [store.claim(queue, count, now, until) for queue, count, until in self.wanted],
-        )
+        """Inside one transaction. Endings come before newcomers, which may have their names; claims find both."""
+        closed = _close(store, self.closed, now, rules)
+        asked = _ask(store, self.asked, now, rules)
+        extensions = _extend(store, self.extensions)
+        claims = [store.claim(queue, count, now, until) for queue, count, until in self.wanted]
+        return Answers(asked, closed, extensions, claims)
 
 
 class Answers(NamedTuple):

@@ -26,6 +26,10 @@ class Fault(NamedTuple):
     retry_after: int = 0  #: ms; 0: no advice
 
 
+WORKER_LOST = "worker_lost"
+"""The code of an attempt whose executor went away after it had begun, before it said how it ended."""
+
+
 class Outcome(NamedTuple):
     """The result of one attempt over one protocol."""
 

@@ -5,7 +5,8 @@ An **asker** (a router) puts an attempt into a named queue as an entry whose id 
 claim together with the outcome. All of it lies in the store, so any of the two may die at any moment:
 
 - ``begin`` is written before the handler runs. Whoever gets the entry after the worker died sees that it was started
-  and by whom, and that nobody said how it ended: it may repeat it only if that does no harm.
+  and by whom, and that nobody said how it ended: it ends the entry as lost, and the asker, who counts attempts, decides
+  whether there is another.
 - ``finish`` is one atomic step: the entry leaves its queue, the **execution** (the dedupe record, by envelope id) says
   what came of it, and the outcome lies ready for its asker. There is no moment at which one of them is true alone.
 - ``Queues.remove`` of an entry that nobody claimed is proof that it was not executed.
@@ -46,6 +47,7 @@ class Undertake(NamedTuple):
     attempt: int  #: the asker's number of the attempt
     worker: str
     over: tuple[str, int] = ("", 0)  #: (entry, token) of an execution that may be replaced
+    owner: int = 0  #: the fencing token under which the asker owned the guild
 
 
 class Execution(NamedTuple):
@@ -59,6 +61,7 @@ class Execution(NamedTuple):
     begun_at: int
     ended_at: int  #: 0: nobody has said how it ended
     outcome: bytes  #: encoded; empty until it has ended
+    owner: int = 0  #: as of its ``Undertake``
 
 
 class Finish(NamedTuple):

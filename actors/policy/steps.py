@@ -9,6 +9,8 @@
   idempotent; otherwise the router asks (the executors look into their dedupe record, then there is the handler's
   ``verify``), and if nobody knows, the sender is told. A record is asked and not trusted blindly: it is bounded, and it
   ends with its process.
+- What spends an attempt waits by the type's backoff before the next one; not if the worker that had it went away:
+  nothing is overloaded then, and the guild has waited already.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from actors.outcome import Fault, Outcome, Status, Verdict
+from actors.outcome import WORKER_LOST, Fault, Outcome, Status, Verdict
 from actors.policy.backoff import delay, exhausted
 from actors.policy.facts import Backoff, Facts
 
@@ -127,4 +129,5 @@ def _spend(fault: Fault, at: Situation, now: int, random: float) -> Step:
     spent = at.spent + 1
     if exhausted(spent, at.facts.attempts):
         return Bury(fault)
-    return Wait(now + max(delay(at.facts.backoff, spent, random), fault.retry_after), spent=True, reason=fault.code)
+    pause = 0 if fault.code == WORKER_LOST else delay(at.facts.backoff, spent, random)
+    return Wait(now + max(pause, fault.retry_after), spent=True, reason=fault.code)

@@ -3,17 +3,21 @@
 For each claimed attempt: say in the store that it begins, call the handler, end the claim together with the outcome.
 What the store knows of an earlier execution decides before any handler is called:
 
-========================== =========================================================================================
-an earlier one             then
-========================== =========================================================================================
-ended                      its outcome is the answer
-is under way here          its outcome is the answer when it ends
-was begun and did not end  it is repeated if that does no harm (the catalog's word, or the handler's); else the
-                           handler's verify hook is asked; else the answer is ``in_doubt``
-========================== =========================================================================================
+================================ ===================================================================================
+an earlier one                   then
+================================ ===================================================================================
+ended                            its outcome is the answer
+is under way here                its outcome is the answer when it ends
+was this attempt, and did not    its worker is gone, and the number is spent: no handler is called. The answer is
+end                              ``worker_lost``, and the asker decides; or what the handler's verify hook knows
+was an earlier attempt, and did  this one is executed if that does no harm (the catalog's word, or the handler's), or
+not end                          the verify hook says that nothing had happened; else the answer is ``worker_lost``
+was a later attempt              under an owner of the guild who came later: this one was left behind by an owner that
+                                 is gone, and is not executed. Else it is a new life, which an operator gave to a dead
+                                 letter: it is executed
+================================ ===================================================================================
 
-An attempt with a lower number than the one that was begun is a new life, which an operator gave to a dead letter: it
-is executed.
+So no two executions of an envelope have one number, and what kills its workers ends when its attempts are used up.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from typing import Any, Protocol
 
 from actors.errand import Look
 from actors.errors import EnvelopeError
-from actors.outcome import Outcome, Verdict
+from actors.outcome import WORKER_LOST, Outcome, Verdict
 from actors.runtime.errors import RuntimeFault
 from actors.tables.deliveries import Delivery
 from actors.tickets import Asked, decode_ticket, encode_outcome, envelope_of
@@ -39,7 +43,6 @@ from router.protocols.workshop import BUSY, STOPPED
 logger = logging.getLogger("router.protocols.queue")
 
 UNHANDLED = 250  # ms until an attempt of a type that has no handler here may be claimed again, by whoever has one
-CRASHES = 2  # workers that one attempt may take with it; after that its asker decides, at the cost of an attempt
 KEEP_ALL = 1_000_000  # done entries; how many are kept is the business of the regular ends
 
 Told = Callable[[Outcome], None]
@@ -109,7 +112,8 @@ class Hands:
         if isinstance(answer, Exception):
             logger.warning("%d attempts could not be begun: %s", len(tasks), answer)
             for task in tasks:
-                task.delivery.nack(STOPPED, spent=False)
+                # It may be written down as begun all the same. It was not: this is forgotten with the claim.
+                self._end(task, results.deferred("store_unavailable", "it could not be begun", STOPPED), remember=False)
             return
         for task, said in zip(tasks, answer, strict=True):
             if said is True:
@@ -135,26 +139,32 @@ class Hands:
         if self._executor.answers(execution.id):
             self._executor.start(task.asked.ticket, partial(self._end, task, remember=None), self._protocol)
             return
-        handler = task.handler
-        mine = execution.entry == task.delivery.id
-        new_life = task.asked.ticket.attempt < execution.attempt
+        handler, ticket = task.handler, task.asked.ticket
+        same = execution.entry == task.delivery.id
+        # An entry that was never claimed before is no attempt that somebody began.
+        begun = same and task.delivery.attempt > 1
+        later = execution.attempt > ticket.attempt
         task.over = (execution.entry, execution.token)
-        if mine and task.delivery.attempt > CRASHES:
-            text = f"{task.delivery.attempt - 1} workers began it and went away"
-            self._end(task, results.in_doubt("workers_lost", text), remember=None)
-        elif new_life or handler.safe:
+        if later and execution.owner > ticket.token:
+            self._end(task, results.lost("another attempt"), remember=None)
+        elif later or (same and not begun) or (handler.safe and not begun):
             self._undertake([task])
-        elif handler.verify is not None:
-            self._executor.verify(task.asked.ticket.envelope, partial(self._verified, task), self._protocol)
+        elif handler.safe or handler.verify is None:
+            self._end(task, results.lost(f"worker {execution.worker}"), remember=None)
         else:
-            self._end(task, _lost(execution), remember=None)
+            told = partial(self._verified, task, execution, begun)
+            self._executor.verify(ticket.envelope, told, self._protocol)
 
-    def _verified(self, task: _Task, happened: bool | None) -> None:
+    def _verified(
+        self, task: _Task, execution: Execution, begun: bool, happened: bool | None, _data: bytes = b""
+    ) -> None:
         if happened is None:
-            self._end(task, results.in_doubt("worker_lost", "a worker began it and went away"), remember=None)
+            self._end(task, results.lost(f"worker {execution.worker}"), remember=None)
             return
         if happened:
             task.happened = Outcome(Verdict.APPLIED)
+        elif begun:
+            task.happened = results.failed(WORKER_LOST, f"worker {execution.worker} began it, and it did not happen")
         self._undertake([task])
 
     # ------------------------------------------------------------ ending
@@ -162,13 +172,12 @@ class Hands:
     def _executed(self, task: _Task, outcome: Outcome) -> None:
         if outcome.verdict is not Verdict.IN_DOUBT:
             self._end(task, outcome)
-        elif self._executor.workshop.closed and task.handler.safe:
-            # Interrupted, and it may be repeated: whoever claims it next does so at once, and nobody is charged.
-            task.delivery.nack(spent=False)
-        else:
-            ticket, delivery = task.asked.ticket, task.delivery
-            self._doubtful[ticket.envelope.id] = (delivery.queue, delivery.id, delivery.token, task.asker)
-            self._end(task, outcome, remember=None)
+            return
+        if self._executor.workshop.closed and task.handler.safe:
+            outcome = results.lost(f"worker {self._worker}")  # interrupted, and it may be repeated: that is for now
+        ticket, delivery = task.asked.ticket, task.delivery
+        self._doubtful[ticket.envelope.id] = (delivery.queue, delivery.id, delivery.token, task.asker)
+        self._end(task, outcome, remember=None)
 
     def _end(self, task: _Task, outcome: Outcome, *, remember: bool | None = True) -> None:
         final = outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED)
@@ -217,7 +226,8 @@ class _Task:
     def undertaking(self, worker: str) -> Undertake:
         delivery, ticket = self.delivery, self.asked.ticket
         id_ = ticket.envelope.id
-        return Undertake(delivery.queue, delivery.id, delivery.token, id_, ticket.attempt, worker, self.over)
+        at = (delivery.queue, delivery.id, delivery.token)
+        return Undertake(*at, id_, ticket.attempt, worker, self.over, ticket.token)
 
 
 def _asked(delivery: Delivery) -> Asked:
@@ -236,10 +246,6 @@ def turn_away(delivery: Delivery, outcome: Outcome) -> None:
     else:
         envelope = asked.ticket.envelope
         delivery.finish(envelope.id, encode_outcome(outcome), asker=asked.asker, remember=None, done=False)
-
-
-def _lost(execution: Execution) -> Outcome:
-    return results.in_doubt("worker_lost", f"worker {execution.worker} began it and did not say how it ended")
 
 
 def _said(id_: str, answer: Any) -> None:

@@ -393,7 +393,7 @@ class QueueProtocol:
             asking.misses += 1
             asking.deadline = now + GRACE
         else:
-            self._answered(asking, results.in_doubt("worker_lost", "its worker went away and did not say how it ended"))
+            self._answered(asking, results.lost("its worker"))
             return
         self._timer.want(asking.deadline, now)
 

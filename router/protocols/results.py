@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from actors import codec
 from actors.errors import EnvelopeError
-from actors.outcome import Fault, Outcome, Verdict
+from actors.outcome import WORKER_LOST, Fault, Outcome, Verdict
 from router.errors import InvalidMessage, RouterError, UnknownType
 from router.protocols.signals import Fail, InDoubt, Noop, Reject, RetryLater
 
@@ -97,6 +97,11 @@ def failed(code: str, message: str) -> Outcome:
 def deferred(code: str, message: str, retry_after: int) -> Outcome:
     """It was not started: proof that nothing happened, at no cost. ``retry_after`` in ms."""
     return Outcome(Verdict.DEFERRED, fault=Fault(code, message, True, retry_after), retry_after=retry_after)
+
+
+def lost(worker: str) -> Outcome:
+    """A worker began it and went away: nobody can tell what came of it."""
+    return in_doubt(WORKER_LOST, f"{worker or 'a worker'} began it and did not say how it ended")
 
 
 def in_doubt(code: str, message: str) -> Outcome:

@@ -12,9 +12,11 @@ from router.stores.contract_queues import SOON, entry, take
 ENTRY = "attempt/e:1"
 
 
-def undertake(token: int, name: str = ENTRY, worker: str = "w", attempt: int = 1, over: Any = ("", 0)) -> Undertake:
+def undertake(
+    token: int, name: str = ENTRY, worker: str = "w", attempt: int = 1, over: Any = ("", 0), owner: int = 0
+) -> Undertake:
     """That worker ``w`` begins envelope ``e``."""
-    return Undertake("q", name, token, "e", attempt, worker, over)
+    return Undertake("q", name, token, "e", attempt, worker, over, owner)
 
 
 def finish(token: int, outcome: bytes = b"done", name: str = ENTRY, **options: Any) -> Finish:
@@ -36,8 +38,8 @@ class WorkersContract(Contract):
         store = self.opened()
         (token,) = asked(store, ENTRY)
         assert store.executions("q", ["e", "x"]) == [None, None]
-        assert store.begin([undertake(token)], NOW + 1) == [True]
-        assert store.executions("q", ["x", "e"]) == [None, Execution("e", ENTRY, token, 1, "w", NOW + 1, 0, b"")]
+        assert store.begin([undertake(token, owner=9)], NOW + 1) == [True]
+        assert store.executions("q", ["x", "e"]) == [None, Execution("e", ENTRY, token, 1, "w", NOW + 1, 0, b"", 9)]
         assert store.executions("other", ["e"]) == [None]
 
     def test_beginning_again_with_the_same_claim_changes_nothing(self) -> None:
@@ -124,7 +126,8 @@ class WorkersContract(Contract):
         assert [each.outcome for each in store.answers("r", ["q"])] == [b"in doubt"]
         assert store.executions("q", ["e"]) == before
         assert store.finish([finish(token, b"it was done", asker="")], NOW + 9, 10) == [False], "no claim is left"
-        assert store.executions("q", ["e"])[0][-2:] == (NOW + 9, b"it was done")
+        (known,) = store.executions("q", ["e"])
+        assert (known.ended_at, known.outcome) == (NOW + 9, b"it was done")
         assert len(store.answers("r", ["q"])) == 1
 
     def test_whose_claim_was_lost_still_says_what_happened_and_answers_nobody(self) -> None:

@@ -53,7 +53,8 @@ class MemoryWorkers(MemoryQueues, Workers):
                 return True
             if which != it.over:
                 return known
-        self._put_execution(it.queue, Execution(it.id, it.entry, it.token, it.attempt, it.worker, now, 0, b""))
+        begun = Execution(it.id, it.entry, it.token, it.attempt, it.worker, now, 0, b"", it.owner)
+        self._put_execution(it.queue, begun)
         return True
 
     def finish(self, finishes: Sequence[Finish], now: int, keep: int) -> list[bool]:

@@ -321,8 +321,8 @@ class Watched(MemoryMessages, MemoryWorkers, MemorySchedules):
         elif kind == EXECUTION:
             if value is not None:
                 queue, id_ = name.split("\0", 1)
-                self._restore_size(kind, name, value[-1])
-                self._executions[queue, id_] = Execution._make(value)
+                execution = self._executions[queue, id_] = Execution(*value)
+                self._restore_size(kind, name, execution.outcome)
         elif kind == ANSWER:
             if value is not None:
                 asker, queue, entry = name.split("\0", 2)

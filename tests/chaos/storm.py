@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from router.protocols.hands import CRASHES
 from tests.chaos.daemon import HttpDoor
 from tests.chaos.fleet import Fleet, FleetDoor, Slot
 from tests.chaos.load import Load, Order, call, converse, in_threads, wait_until
@@ -96,7 +95,7 @@ class Storm:
         fleet.stop()
         ask_store(Recorder(fleet.folder, "reader"), fleet.store, read(fleet.folder))
         events = read(fleet.folder)
-        return Outcome(check(events, Limits(failover_ms=weather.failover_ms, repeats=CRASHES)), statistics(events))
+        return Outcome(check(events, Limits(failover_ms=weather.failover_ms)), statistics(events))
 
     def _pass(self, least: float, most: float) -> None:
         """Time goes by: the load is real, and so is the time of leases."""

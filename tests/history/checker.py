@@ -50,7 +50,6 @@ class Limits:
 
     attempts: int = 0
     failover_ms: int = 0
-    repeats: int = 0  #: how often one attempt may be begun again after a kill, when it was claimed from a named queue
 
 
 NO_LIMITS = Limits()
@@ -282,22 +281,21 @@ def attempts(history: History, limits: Limits) -> Iterator[str]:
     replays = {(line.id, line.at) for line in history.operators if line.action == "replay"}
     for id_, runs in history.runs_of.items():
         sent = min((call.invoke.at for call in history.calls_of.get(runs[0].begin.key, ())), default=0)
-        number, since, cut, again = 0, sent, False, 0
+        number, since, cut = 0, sent, False
         for run in sorted(runs, key=lambda run: run.begin.at):
             if any(id_ == replayed and since < at < run.begin.at for replayed, at in replays):
-                number, cut, again = 0, False, 0
+                number, cut = 0, False
             attempt = run.begin.attempt
             # A fault may come after the start was charged and before the handler could say that it began.
             highest = number + 1 + history.faults_between(since, run.begin.at, run.begin.guild)
             if attempt < max(number, 1):
                 yield f"attempt of {id_} is {attempt} after {number} (run {run.begin.run})"
-            elif cut and attempt == number and again >= limits.repeats:
+            elif cut and attempt == number:
                 yield f"attempt {attempt} of {id_} was cut short by a kill and not charged (run {run.begin.run})"
             elif attempt > highest:
                 yield f"attempt of {id_} is {attempt}, at most {highest} can have started (run {run.begin.run})"
             elif limits.attempts and attempt > limits.attempts:
                 yield f"attempt of {id_} is {attempt}, the limit is {limits.attempts}"
-            again = again + 1 if attempt == number else 0
             number, since, cut = max(number, attempt), run.begin.at, run.killed
 
 

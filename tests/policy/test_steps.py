@@ -86,6 +86,17 @@ def test_in_doubt_is_never_repeated_unless_that_is_safe() -> None:
     assert isinstance(step(Outcome(Verdict.IN_DOUBT), situation(spent=2, repeatable=True)), Bury)
 
 
+def test_a_worker_that_went_away_is_succeeded_at_once_and_at_the_cost_of_an_attempt() -> None:
+    gone, alone = Fault("worker_lost", "gone", True), situation(repeatable=True, plan=("websocket",))
+    doubt = Outcome(Verdict.IN_DOUBT, executed=True, fault=gone)
+    assert step(doubt, alone) == Wait(1_000, spent=True, reason="worker_lost")
+    assert step(doubt) == Verify(), "unless it may not be repeated"
+    assert after_verification(False, gone, situation(), now=1_000, random=0.0) == Wait(
+        1_000, spent=True, reason="worker_lost"
+    )
+    assert step(doubt, alone._replace(spent=2)) == Bury(gone), "and ends it with its last attempt"
+
+
 def test_nobody_knows_is_said_and_not_guessed() -> None:
     fault = Fault("timeout", "no answer")
     assert after_verification(None, fault, situation(), now=0, random=0.0) == Finish(Status.IN_DOUBT, fault)

@@ -32,6 +32,7 @@ class Handle:
         self.opened = False
         self.cut = False
         self.dies_at = ""  # cut off for good when this is called
+        self.lost_reply = ""  # done when this is called next, and nobody hears of it
 
     def open(self, now: int) -> None:
         if self.cut:
@@ -56,6 +57,10 @@ class Handle:
                 self.cut = self.cut or name == self.dies_at
                 if self.cut or not self.opened:
                     raise StoreUnavailable("cut off")
-                return method(*args, **kwargs)
+                result = method(*args, **kwargs)
+                if name == self.lost_reply:
+                    self.lost_reply = ""
+                    raise StoreUnavailable("the reply was lost", doubt=True)
+                return result
 
         return call

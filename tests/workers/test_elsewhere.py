@@ -281,7 +281,9 @@ def test_a_command_whose_worker_was_killed_before_it_began_is_executed_elsewhere
     assert [who for who, _, _ in world.calls.all] == ["w2"]
 
 
-def test_an_idempotent_command_whose_worker_was_killed_is_finished_by_another(world: World) -> None:
+def test_an_idempotent_command_whose_worker_was_killed_is_finished_by_another_as_its_next_attempt(
+    world: World,
+) -> None:
     asker = world.asker()
     first = world.worker(SendMessage, world.calls.blocking("w1"), idempotent=True)
     world.pass_time(1.5)
@@ -290,9 +292,11 @@ def test_an_idempotent_command_whose_worker_was_killed_is_finished_by_another(wo
     world.begun()
     world.kill(first)
     world.worker(SendMessage, world.calls.by("w2"), idempotent=True)
-    outcome = answered(world, outcomes)
+    lost = answered(world, outcomes)
+    assert (lost.verdict, lost.fault.code) == (Verdict.IN_DOUBT, "worker_lost")
+    outcome = answered(world, ask(asker, its._replace(attempt=2)))
     assert (outcome.verdict, unpack(outcome.data)) == (Verdict.APPLIED, {"by": "w2"})
-    assert [who for who, _, _ in world.calls.all] == ["w1", "w2"]
+    assert [(who, attempt) for who, _, attempt in world.calls.all] == [("w1", 1), ("w2", 2)]
 
 
 def test_any_other_command_is_in_doubt_and_not_executed_a_second_time(world: World) -> None:
@@ -311,32 +315,72 @@ def test_any_other_command_is_in_doubt_and_not_executed_a_second_time(world: Wor
     assert [who for who, _, _ in world.calls.all] == ["w1"]
 
 
-@pytest.mark.parametrize(("happened", "calls"), [(True, ["w1"]), (False, ["w1", "w2"])])
-def test_the_verify_hook_decides_when_nobody_knows(world: World, happened: bool, calls: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("happened", "verdict", "calls"),
+    [(True, Verdict.APPLIED, [("w1", 1)]), (False, Verdict.NOT_APPLIED, [("w1", 1), ("w2", 2)])],
+)
+def test_the_verify_hook_decides_when_nobody_knows(
+    world: World, happened: bool, verdict: Verdict, calls: list[tuple[str, int]]
+) -> None:
     asker = world.asker()
     first = world.worker(SendMessage, world.calls.blocking("w1"))
     world.pass_time(1.5)
-    outcomes = ask(asker, ticket(asker, say()))
+    its = ticket(asker, say())
+    outcomes = ask(asker, its)
     world.begun()
     world.kill(first)
     world.worker(SendMessage, world.calls.by("w2"), verify=lambda command, ctx: happened)
-    assert answered(world, outcomes).verdict is Verdict.APPLIED
-    assert [who for who, _, _ in world.calls.all] == calls
+    assert answered(world, outcomes).verdict is verdict
+    assert answered(world, ask(asker, its._replace(attempt=2))).verdict is Verdict.APPLIED
+    assert [(who, attempt) for who, _, attempt in world.calls.all] == calls
 
 
-def test_an_attempt_that_kills_its_workers_is_given_back_to_its_router(world: World) -> None:
+def test_an_attempt_that_kills_its_worker_is_given_back_to_its_router_and_never_begun_again(world: World) -> None:
     asker = world.asker()
-    outcomes = None
-    for number in range(2):
+    its = ticket(asker, say())
+    for number in (1, 2):
         worker = world.worker(SendMessage, world.calls.blocking(f"w{number}"), idempotent=True)
         world.pass_time(1.5)
-        outcomes = outcomes or ask(asker, ticket(asker, say()))
-        world.until(lambda number=number: len(world.calls.all) > number)
+        outcomes = ask(asker, its._replace(attempt=number))
+        world.begun(number)
         world.kill(worker)
-    world.worker(SendMessage, world.calls.by("last"), idempotent=True)
-    outcome = answered(world, outcomes)
-    assert (outcome.verdict, outcome.fault.code) == (Verdict.IN_DOUBT, "workers_lost")
-    assert len(world.calls.all) == 2
+        bystander = world.worker(SendMessage, world.calls.by("bystander"), idempotent=True)
+        outcome = answered(world, outcomes)
+        assert (outcome.verdict, outcome.fault.code) == (Verdict.IN_DOUBT, "worker_lost")
+        world.workers.remove(bystander)
+        bystander.stop()
+    assert [(who, attempt) for who, _, attempt in world.calls.all] == [("w1", 1), ("w2", 2)]
+
+
+def test_an_attempt_left_behind_by_an_earlier_owner_of_its_guild_is_not_executed_after_a_later_ones(
+    world: World,
+) -> None:
+    asker, heir = world.asker("r1"), world.asker("r2")
+    first = world.worker(SendMessage, world.calls.blocking("w1"), idempotent=True, lease=10.0)
+    world.pass_time(1.5)
+    world.handle(first).dies_at = "begin"
+    its = ticket(asker, say())
+    left = ask(asker, its)
+    world.until(lambda: world.handle(first).cut)
+    world.kill(first)
+    world.worker(SendMessage, world.calls.by("w2"), idempotent=True)
+    outcome = answered(world, ask(heir, its._replace(attempt=2, token=its.token + 1)), 5)
+    assert unpack(outcome.data) == {"by": "w2"}
+    assert answered(world, left) == outcome, "what a later one came to is known"
+    assert [(who, attempt) for who, _, attempt in world.calls.all] == [("w2", 2)]
+
+
+def test_an_attempt_that_could_not_be_begun_costs_nothing_and_is_not_taken_for_begun(world: World) -> None:
+    asker = world.asker()
+    worker = world.worker(SendMessage, world.calls.by("w1"))
+    world.pass_time(1.5)
+    world.handle(worker).lost_reply = "begin"
+    its = ticket(asker, say())
+    outcome = answered(world, ask(asker, its))
+    assert (outcome.verdict, outcome.fault.code) == (Verdict.DEFERRED, "store_unavailable")
+    assert world.calls.all == []
+    assert answered(world, ask(asker, its)).verdict is Verdict.APPLIED
+    assert [attempt for _, _, attempt in world.calls.all] == [1]
 
 
 def test_who_was_only_cut_off_changes_nothing_when_it_comes_back(world: World) -> None:
@@ -348,7 +392,8 @@ def test_who_was_only_cut_off_changes_nothing_when_it_comes_back(world: World) -
     world.begun()
     world.kill(first)
     world.worker(SendMessage, world.calls.by("w2"), idempotent=True)
-    outcome = answered(world, outcomes)
+    answered(world, outcomes)
+    outcome = answered(world, ask(asker, its._replace(attempt=2)))
     world.handle(first).cut = False
     world.calls.release.set()
     world.pass_time(3)
@@ -411,12 +456,15 @@ def test_what_still_runs_after_the_drain_is_repeated_elsewhere_if_that_does_no_h
     asker = world.asker()
     worker = world.worker(SendMessage, world.calls.blocking("w1"), idempotent=True)
     world.pass_time(1.5)
-    outcomes = ask(asker, ticket(asker, say()))
+    its = ticket(asker, say())
+    outcomes = ask(asker, its)
     world.begun()
     world.workers.remove(worker)
     worker.stop(0)
+    assert answered(world, outcomes, 1).fault.code == "worker_lost", "which is repeated at once, as the next attempt"
     world.worker(SendMessage, world.calls.by("w2"), idempotent=True)
-    outcome = answered(world, outcomes, 3)
+    world.pass_time(1)
+    outcome = answered(world, ask(asker, its._replace(attempt=2)), 3)
     assert unpack(outcome.data) == {"by": "w2"}
     (stats,) = [world.shared.store.queue_stats()[ticket(asker, say()).envelope.queue]]
     assert stats.completed == 1

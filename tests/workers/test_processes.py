@@ -128,7 +128,22 @@ def test_a_command_whose_worker_was_killed_is_finished_elsewhere_if_repeating_do
     response = reply.result(PATIENCE)
     assert (response.status, response.data) == ("ok", {"by": "w2"})
     id_ = reply.id
-    assert yard.lines() == [f"begin w1 {id_} 1", f"begin w2 {id_} 1", f"end w2 {id_} 1"]
+    assert yard.lines() == [f"begin w1 {id_} 1", f"begin w2 {id_} 2", f"end w2 {id_} 2"]
+
+
+def test_a_command_that_kills_each_of_its_workers_is_a_dead_letter_after_three(yard: Yard) -> None:
+    yard.worker("w1", holds=True)
+    reply = yard.router.send(ban())
+    for number in (1, 2, 3):
+        yard.until(lambda number=number: len(yard.lines()) == number)
+        yard.kill(f"w{number}")
+        yard.worker(f"w{number + 1}", holds=True)
+    response = reply.result(PATIENCE)
+    assert (response.status, response.error.code) == ("dead", "worker_lost")
+    assert yard.lines() == [f"begin w{number} {reply.id} {number}" for number in (1, 2, 3)]
+    yard.kill("w4")
+    yard.worker("w5")
+    assert yard.router.request(ban(2), timeout=PATIENCE).data == {"by": "w5"}, "its guild goes on"
 
 
 def test_any_other_command_whose_worker_was_killed_is_in_doubt_and_not_repeated(yard: Yard) -> None:

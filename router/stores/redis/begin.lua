@@ -1,9 +1,9 @@
 -- Workers are about to call their handlers.
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
--- ARGV[3]  msgpack [now, [entry, token, id, attempt, worker, entry and token that may be replaced], ...]
+-- ARGV[3]  msgpack [now, [entry, token, id, attempt, worker, entry and token that may be replaced, owner], ...]
 -- returns  msgpack of each: true; false: the claim was lost; else the execution that is known:
---          [entry, token, attempt, worker, begun_at, ended_at, outcome]
+--          [entry, token, attempt, worker, begun_at, ended_at, outcome, owner]
 --
 -- Idempotent by entry and token. The rule is that of actors/workers.py, Undertake.
 
@@ -22,7 +22,7 @@ for at = 2, #order do
     elseif known and not over then
       results[at - 1] = known
     else
-      put_execution(id, {entry, token, attempt, worker, now, 0, ''}, now)
+      put_execution(id, {entry, token, attempt, worker, now, 0, '', order[at][8]}, now)
       results[at - 1] = true
     end
   end

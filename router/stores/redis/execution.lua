@@ -1,6 +1,6 @@
 -- Executions and outcomes of a named queue, for the scripts that touch them; stands between item.lua and them.
 --
---   executions     hash  envelope -> msgpack [entry, token, attempt, worker, begun_at, ended_at, outcome]
+--   executions     hash  envelope -> msgpack [entry, token, attempt, worker, begun_at, ended_at, outcome, owner]
 --   words          zset  envelope by the time it was heard of last
 --   answers:ASKER  hash  entry -> msgpack [envelope, outcome, at]
 --   order:ASKER    zset  entry in the order the outcomes came

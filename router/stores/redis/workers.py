@@ -126,7 +126,7 @@ class RedisWorkers(RedisQueues, Workers):
 
 
 def _begun(it: Undertake) -> tuple[Any, ...]:
-    return (it.entry, it.token, it.id, it.attempt, it.worker, *it.over)
+    return (it.entry, it.token, it.id, it.attempt, it.worker, *it.over, it.owner)
 
 
 def _ended(it: Finish) -> tuple[Any, ...]:
@@ -135,8 +135,8 @@ def _ended(it: Finish) -> tuple[Any, ...]:
 
 
 def _execution(id_: str, known: list[Any]) -> Execution:
-    entry, token, attempt, worker, begun_at, ended_at, outcome = known
-    return Execution(id_, entry.decode(), token, attempt, worker.decode(), begun_at, ended_at, outcome)
+    entry, token, attempt, worker, begun_at, ended_at, outcome, owner = known
+    return Execution(id_, entry.decode(), token, attempt, worker.decode(), begun_at, ended_at, outcome, owner)
 
 
 def _presence(said: bytes) -> Presence:
