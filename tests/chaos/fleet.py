@@ -88,6 +88,16 @@ class Fleet:
         slot.daemon.kill()
         self.note("kill", slot.daemon.name)
 
+    def retire(self, slot: Slot) -> None:
+        """SIGTERM, and wait until it has handed over and gone; it must end well."""
+        assert slot.daemon is not None
+        self.note("term", slot.daemon.name)
+        slot.daemon.process.signal(signal.SIGTERM)
+        code = slot.daemon.process.wait(20)
+        if code:
+            raise AssertionError(f"{slot.daemon.name} ended with {code}; see its log")
+        self.note("gone", slot.daemon.name)
+
     def freeze(self, slot: Slot) -> None:
         """SIGSTOP: it knows nothing of the time that passes."""
         assert slot.daemon is not None

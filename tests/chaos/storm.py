@@ -163,6 +163,14 @@ class Storm:
             self._wait.wait(FROZEN)
         self._pass(1.0, 1.5)
 
+    def roll(self) -> None:
+        """A rolling restart: each in turn is told to go, and its successor is there before the next one is."""
+        for slot in self._fleet.slots:
+            self._fleet.retire(slot)
+            self._pass(0.1, 0.3)
+            slot.start().ready()
+            self._pass(0.5, 0.8)
+
     def _anyone(self) -> Slot:
         return self._dice.choice(self._fleet.slots)
 
@@ -193,6 +201,7 @@ FAULTS: Mapping[str, Callable[[Storm], None]] = {
     "cut-off": Storm.cut_off,
     "slow-wires": Storm.slow_wires,
     "bad-wires": Storm.bad_wires,
+    "roll": Storm.roll,
 }
 
 WIRED = frozenset({"cut-off", "slow-wires", "bad-wires"})
