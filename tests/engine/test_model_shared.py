@@ -10,17 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from actors.options import Options
 from actors.sharing import Moved
-from tests.engine.test_model import ACTORS, FACTS, GUILDS, OUTCOMES, SUBJECTS, Machine, Model
+from tests.engine.ground import Ground, MemoryGround
+from tests.engine.redis_ground import RedisGround
+from tests.engine.test_model import ACTORS, FACTS, GUILDS, LONG, OUTCOMES, SUBJECTS, Command, Machine, Model, bounds
 from tests.engine.town import House, Town
 from tests.engine.world import Sender, World
 
-pytestmark = pytest.mark.timeout(300)  # about 30 s on a quiet machine
+pytestmark = pytest.mark.timeout(0 if LONG else 300)  # about 3 s in memory and 10 s on Redis on a quiet machine
 
 OPTIONS = Options(passivate_after=5_000, sweep_every=2_000, handover=200)
 MOST = 3  # routers at once
@@ -28,9 +29,9 @@ PATIENCE = 5.0  # seconds of the town's time
 
 
 class SharedMachine(Machine):
-    """Two or three routers; ``make_store(router)`` may be replaced by that of another store."""
+    """Two or three routers, on one ground or another."""
 
-    make_store: Callable[[str], Any] | None = None
+    ground: Callable[[Any, int], Ground] = MemoryGround
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +40,7 @@ class SharedMachine(Machine):
     @initialize(seed=st.integers(0, 1_000))
     def begin(self, seed: int) -> None:
         self.seed = seed
-        self.town = Town(self.make_store)
+        self.town = Town(self.ground)
         self.door = 0
         for _ in range(2):
             self.open_house()
@@ -73,12 +74,22 @@ class SharedMachine(Machine):
     @rule()
     def kill(self) -> None:
         """``kill -9`` of one router, and another one starts."""
-        house = self.world
+        self.die(self.world, successor=True)
+
+    @rule(guild=st.sampled_from(GUILDS))
+    def kill_owner(self, guild: str) -> None:
+        """``kill -9`` of the one that owns a guild, and those that are left take over."""
+        owner = self.town.owner(guild)
+        if owner is not None and len(self.town.houses) > 1:
+            self.die(owner, successor=False)
+
+    def die(self, house: House, *, successor: bool) -> None:
         self.old += house.senders
         running = list(house.held)
         self.nobody_knows(running)
         house.kill()
-        self.open_house()
+        if successor:
+            self.open_house()
         self.taken_over(running)
 
     @rule()
@@ -88,23 +99,28 @@ class SharedMachine(Machine):
             self.open_house()
             self.settle()
 
-    @rule()
-    def leave(self) -> None:
-        """One router stops in good order."""
+    @rule(patient=st.booleans())
+    def leave(self, patient: bool) -> None:
+        """One router stops in good order; without patience, while attempts run."""
         if len(self.town.houses) == 1:
             return
         house = self.world
-        for id_ in list(house.held):
-            house.finish(id_)
-            self.model.finish(self.model.commands[id_], "applied", self.town.clock.now(), None)
-            self.settle()
-        while house.held:
+        while patient and house.held:
             id_ = house.held[0]
             house.finish(id_)
             self.model.finish(self.model.commands[id_], "applied", self.town.clock.now(), None)
             self.settle()
+        running = list(house.held)
+        self.nobody_knows(running)
         self.old += house.senders
         house.stop()
+        self.town.advance(0.3)
+        for id_ in running:
+            command = self.model.commands[id_]
+            if command.safe:  # interrupted, and not charged for it
+                self.wait(command)
+            else:  # found running by whoever comes next
+                self.model.finish(command, "doubt", self.town.clock.now(), None)
         self.settle()
 
     @rule(seconds=st.sampled_from([0.2, 1.0, 3.0]))
@@ -139,7 +155,7 @@ class SharedMachine(Machine):
         for attempt in attempts:
             house.ended(attempt)
         for partition in house.held_partitions:
-            self.town.hub.take_away(partition)
+            self.town.ground.take_away(partition)
         house.engine.runtime.ref("partitions").tell(Moved())
         self.town.advance(0.7)
         for attempt in attempts:
@@ -149,14 +165,14 @@ class SharedMachine(Machine):
     @rule(deaf=st.booleans())
     def deafen(self, deaf: bool) -> None:
         """News do not reach one router; or they do again."""
-        self.town.hub.faults_of(self.world.router).deaf = deaf
+        self.town.ground.faults_of(self.world.router).deaf = deaf
 
     @rule(after=st.booleans(), guild=st.sampled_from(GUILDS), subject=st.sampled_from(SUBJECTS))
     def lose_answer(self, after: bool, guild: str, subject: str) -> None:
         """Something is sent while the answer to one router's next write is lost."""
-        self.town.hub.faults_of(self.world.router).doubt = "after" if after else "before"
+        self.town.ground.faults_of(self.world.router).doubt = "after" if after else "before"
         self.send("SAFE", guild, subject, "q", "", 0)
-        self.town.hub.faults_of(self.world.router).doubt = ""
+        self.town.ground.faults_of(self.world.router).doubt = ""
 
     def expect(self, sender: Sender, status: str) -> None:
         """In time: the end may have been elsewhere, and no news are sent of it again."""
@@ -169,7 +185,7 @@ class SharedMachine(Machine):
     def before_an_order(self) -> None:
         """Orders between routers travel as news, and nobody waits for them here while time passes."""
         for house in self.town:
-            self.town.hub.faults_of(house.router).deaf = False
+            self.town.ground.faults_of(house.router).deaf = False
         self.settle()
 
     def nobody_knows(self, ids: list[str]) -> None:
@@ -186,8 +202,13 @@ class SharedMachine(Machine):
             command = self.model.commands[id_]
             self.model.finish(command, "doubt", now, None)
             if not command.status:
-                command.until = self.stored(id_).until
+                self.wait(command)
         self.settle()
+
+    def wait(self, command: Command) -> None:
+        """Until when only whoever put it back knows, for the model does not know when that was."""
+        (stored,) = self.found([command.id])
+        self.model.wait(command, stored.until)
 
     # ------------------------------------------------------------ where to look
 
@@ -211,8 +232,8 @@ class SharedMachine(Machine):
     def worlds(self) -> list[World]:
         return list(self.town.houses)
 
-    def stored(self, id_: str) -> Any:
-        return self.town.observer.get(id_)
+    def found(self, ids: list[str]) -> list[Any]:
+        return self.town.observer.find(ids)  # type: ignore[no-any-return]
 
     def pending(self, guild: str) -> list[Any]:
         return self.town.observer.pending(guild)  # type: ignore[no-any-return]
@@ -254,5 +275,13 @@ class SharedMachine(Machine):
         assert not self.town.observer.arrived(dict.fromkeys(range(self.town.partitions), 0))
 
 
-TestShared = SharedMachine.TestCase
-TestShared.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, derandomize=True)
+class RedisMachine(SharedMachine):
+    """The same on a real server."""
+
+    ground = RedisGround
+
+
+TestMemory = SharedMachine.TestCase
+TestMemory.settings = bounds(40)
+TestRedis = RedisMachine.TestCase
+TestRedis.settings = bounds(40)

@@ -1,7 +1,7 @@
 """Several worlds over one store that they share: one clock, one thread, and everything that happens between routers.
 
 A router can be killed, put to sleep as by SIGSTOP, cut off from the store, made deaf to news, robbed of a lease. The
-store is a parameter: by default the hub in memory, whose time is the town's.
+store is a parameter, the town's ground: the hub in memory, or a real Redis, whose time is the town's too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actors.runtime.context import context
 from actors.runtime.testing import ManualClock, Stepper
 from actors.sharing import partition_of
 from router.stores.memory_hub import MemoryHub
-from router.stores.memory_shared import MemorySharedStore
+from tests.engine.ground import Ground, MemoryGround
 from tests.engine.world import Attempt, Sender, World
 
 PARTITIONS = 4
@@ -91,7 +91,9 @@ class House(World):
         self.town = town
         self.router = router
         self.deck = Deck(seed=options.pop("seed", None))
-        super().__init__(town.make_store(router), clock=HouseClock(town.clock, self.deck), stepper=self.deck, **options)
+        super().__init__(
+            town.ground.store(router), clock=HouseClock(town.clock, self.deck), stepper=self.deck, **options
+        )
         self.running = town.running
 
     def run(self) -> None:
@@ -141,22 +143,27 @@ class House(World):
 
 
 class Town:
-    """Routers on one store. ``make_store(router)`` gives a handle."""
+    """Routers on one store. ``ground(clock, partitions)`` makes what they stand on."""
 
-    def __init__(self, make_store: Callable[[str], Any] | None = None, *, partitions: int = PARTITIONS) -> None:
+    def __init__(self, ground: Callable[[Any, int], Ground] = MemoryGround, *, partitions: int = PARTITIONS) -> None:
         self.clock = ManualClock()
         self.partitions = partitions
-        self.hub = MemoryHub(self.clock.now, partitions=partitions)
-        self.make_store = make_store or (lambda router: MemorySharedStore(self.hub, router))
+        self.ground = ground(self.clock, partitions)
         self.houses: list[House] = []
         self.gone: list[House] = []
         self.count = 0
         self.running: dict[tuple[str, str], Attempt] = {}  #: by lane: what is in any protocol's hands now
-        self.observer = self.make_store("observer")
+        self.observer = self.ground.store("observer")
         self.observer.open(self.clock.now())
 
     def __iter__(self) -> Iterator[House]:
         return iter(list(self.houses))
+
+    @property
+    def hub(self) -> MemoryHub:
+        """The ground of a town in memory."""
+        assert isinstance(self.ground, MemoryGround)
+        return self.ground.hub
 
     def house(self, *, start: bool = True, settle: bool = True, **options: Any) -> House:
         """One more router; with ``settle``, everybody has found out."""
@@ -180,17 +187,16 @@ class Town:
         for attempts in [script.held.values() for script in house.protocols.values()]:
             for attempt in attempts:
                 house.ended(attempt)
-        faults = self.hub.faults_of(house.router)
-        faults.down = faults.deaf = True
+        self.ground.bury(house.router)
         context.stepper = self
 
     # ------------------------------------------------------------ time
 
     def run(self, max_steps: int = 100_000) -> int:
-        """Until nobody has anything to do now; each router acts in turn."""
+        """Until nobody has anything to do now, or to hear; each router acts in turn."""
         steps = 0
         context.stepper = self
-        while any(house.deck.step() for house in self.houses):
+        while any(house.deck.step() for house in self.houses) or self.ground.deliver():
             steps += 1
             if steps > max_steps:
                 raise RuntimeError(f"still busy: {[house.deck.runnable()[:5] for house in self.houses]}")
@@ -248,5 +254,6 @@ class Town:
         """All are killed."""
         for house in self:
             house.kill()
+        self.ground.clear()
         if context.stepper is self:
             context.stepper = None
