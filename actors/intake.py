@@ -15,14 +15,17 @@ from actors.errors import (
     SequenceGap,
     SequenceRepeat,
     ShuttingDown,
+    StoreUnavailable,
 )
 from actors.messages import Commit, Drain, Submission, Submissions, Untaken
+from actors.meter import Meter
 from actors.options import Options
 from actors.outcome import Answer, Status
 from actors.policy.limits import Denied, Limits, Rule
 from actors.policy.sequence import Order, Sequences
 from actors.policy.shedding import admits, retry_after
 from actors.ports import Note
+from actors.rates import Spent
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import MailboxFull, RuntimeFault
@@ -36,7 +39,10 @@ REFUSALS_NOTED = 100
 
 
 class Intake(Actor):
-    """Limits, shedding, clocks, deadlines and the sender's own numbering."""
+    """Limits, shedding, clocks, deadlines and the sender's own numbering.
+
+    ``meter``: rates of guilds, users and types hold over all routers of a shared store, which is asked for each slice.
+    """
 
     mailbox_capacity = 20_000
     slice_size = 2_000
@@ -52,6 +58,7 @@ class Intake(Actor):
         counters: Counters,
         sequences: Sequences[Submission],
         journal: Callable[[], Ref],
+        meter: Meter | None = None,
     ) -> None:
         super().__init__()
         self._options = options
@@ -59,8 +66,10 @@ class Intake(Actor):
         self._load = load
         self._counters = counters
         self._journal = journal
-        rules = _rules(options)
+        self._meter = meter
+        rules = [rule for rule in _rules(options) if meter is None or rule.kind == "router"]
         self._limits = Limits(rules) if rules else None
+        self._again: set[str] = set()  # ids of this slice that were counted in the backlog before
         self._sequences = sequences
         self._gap_timer: Timer | None = None
         self._gap_at = 0
@@ -74,7 +83,13 @@ class Intake(Actor):
     def on_start(self) -> None:
         self._watch_gaps(self.clock.now())
 
+    def on_stop(self) -> None:
+        if self._meter is not None:
+            self._meter.close()
+
     def on_failure(self, *_: object) -> None:
+        if self._meter is not None:
+            self._meter.close()
         # Nothing of this slice was handed on: whoever was in it may try again, and is told so. The successor gets the
         # messages once more, finds who was told, and takes care of those that were not even looked at.
         error = Overloaded("the door was restarted", retry_after=1_000)
@@ -103,6 +118,8 @@ class Intake(Actor):
 
     def on_flush(self) -> None:
         admitted, self._admitted = self._admitted, []
+        if admitted and self._meter is not None:
+            admitted = self._metered(admitted, self._meter, self.clock.now())
         if admitted:
             try:
                 self._journal().tell(Submissions(admitted))
@@ -185,7 +202,8 @@ class Intake(Actor):
         if error is not None:
             self._turn_away(item, error, now)
             return
-        self._backlog.enter(envelope, envelope.due_at or now)
+        if not self._backlog.enter(envelope, envelope.due_at or now) and self._meter is not None:
+            self._again.add(envelope.id)
         self._admitted.append(item)
 
     def _overload(self, item: Submission, now: int) -> EngineError | None:
@@ -231,11 +249,37 @@ class Intake(Actor):
         if envelope.user:
             levels.append(("user", envelope.user))
         answer = self._limits.admit(levels, now)
-        if isinstance(answer, Denied):
-            text = f"too many commands of {_the(answer.kind, answer.name)} in too short a time"
-            position = self._backlog.of(envelope.guild)
-            return RateLimited(text, retry_after=answer.retry_after, limit=f"{answer.kind} rate", position=position)
-        return None
+        return self._too_fast(item, answer) if isinstance(answer, Denied) else None
+
+    def _too_fast(self, item: Submission, answer: Denied | Spent) -> RateLimited:
+        text = f"too many commands of {_the(answer.kind, answer.name)} in too short a time"
+        position = self._backlog.of(item.envelope.guild)
+        return RateLimited(text, retry_after=answer.retry_after, limit=f"{answer.kind} rate", position=position)
+
+    def _metered(self, items: list[Submission], meter: Meter, now: int) -> list[Submission]:
+        """Those of a slice that the store lets in too, in their order; who is refused has spent nothing anywhere."""
+        again, self._again = self._again, set()
+        asked = [(item, levels) for item in items if (levels := meter.levels(item.envelope))]
+        if not asked:
+            return items
+        answers: Sequence[Spent | StoreUnavailable | None]
+        try:
+            answers = meter.take([levels for _, levels in asked], now)
+        except StoreUnavailable as error:
+            answers = [error] * len(asked)
+        refused = {}
+        for (item, _), answer in zip(asked, answers, strict=True):
+            if answer is not None:
+                refused[id(item)] = self._too_fast(item, answer) if isinstance(answer, Spent) else answer
+        for item in items:
+            refusal = refused.get(id(item))
+            if refusal is not None:
+                if item.envelope.id not in again:
+                    self._backlog.leave([item.envelope.id])
+                if self._limits is not None:
+                    self._limits.give_back([("router", "")], now)
+                self._turn_away(item, refusal, now)
+        return [item for item in items if id(item) not in refused]
 
     def _expire(self, item: Submission, now: int) -> None:
         envelope = item.envelope

@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from zlib import crc32
 
 from actors.ports import Backend, Lost, Record, Stored
+from actors.rates import Rates
 from actors.workers import Bell
 
 __all__ = [
@@ -202,6 +203,9 @@ class SharedStore(Backend, Protocol):
         """``Told`` news to every other router."""
 
     def leases(self) -> Leases:
+        """A new one, not open."""
+
+    def rates(self) -> Rates:
         """A new one, not open."""
 
     def ears(self) -> Ears:

@@ -17,6 +17,7 @@ from actors.hub import Hub, Listeners
 from actors.intake import Intake
 from actors.journal import Held, Journal
 from actors.messages import Published, Submission
+from actors.meter import Meter, is_metered
 from actors.options import Options
 from actors.outbox import GuildTools
 from actors.outcome import Answer
@@ -166,6 +167,9 @@ def engine_tree(
         )
         together = [cluster.spec(to)]
 
+    # Who asks the store blocks; on a thread of its own it is only those who ask that wait.
+    metered = sharing if sharing is not None and is_metered(options) else None
+
     def adapter(name: str) -> Callable[[], Adapter]:
         return lambda: Adapter(
             protocols[name],
@@ -292,8 +296,9 @@ def engine_tree(
                     counters=tables.counters,
                     sequences=tables.sequences,
                     journal=journal,
+                    meter=None if metered is None else Meter(metered.rates(), options),
                 ),
-                dispatcher="pool",
+                dispatcher="pool" if metered is None else "thread",
             ),
             SupervisorSpec("doors", list(extras), intensity=10, period=10.0),
         ],

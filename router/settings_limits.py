@@ -13,9 +13,13 @@ class LimitSettings(BaseModel):
     max_backlog: Count = Field(100_000, description="unsettled commands in this router")
     guild_backlog: Count = Field(10_000, description="unsettled commands of one guild")
     user_backlog: int = Field(0, ge=0, le=100_000_000, description="unsettled commands of one acting user; 0: no bound")
-    router_rate: int = Field(0, ge=0, le=100_000_000, description="commands per second in all; 0: no bound")
-    guild_rate: int = Field(0, ge=0, le=1_000_000, description="commands per second of one guild; 0: no bound")
-    user_rate: int = Field(0, ge=0, le=1_000_000, description="commands per second of one acting user; 0: no bound")
+    router_rate: int = Field(0, ge=0, le=100_000_000, description="commands per second this router takes; 0: no bound")
+    guild_rate: int = Field(
+        0, ge=0, le=1_000_000, description="commands per second of one guild, over all routers; 0: no bound"
+    )
+    user_rate: int = Field(
+        0, ge=0, le=1_000_000, description="commands per second of one acting user, over all routers; 0: no bound"
+    )
     memory_limit_mb: int = Field(
         0,
         ge=0,

@@ -151,6 +151,12 @@ class Limits:
                 self._sweep(now)
         return ADMITTED
 
+    def give_back(self, levels: Sequence[LevelName], now: int, cost: int = 1) -> None:
+        """The tokens of an admission of which nothing came; never above what the level can hold."""
+        for _, level in self._known(levels):
+            if level.rule.rate:
+                level.units = min(level.rule.capacity * level.rule.per, level.refill(now) + cost * level.rule.per)
+
     def release(self, levels: Sequence[LevelName]) -> None:
         """Give the slots of one admission back. ``ValueError`` if one of them is not taken; then none is given back."""
         held = [(name, level) for name, level in self._known(levels) if level.rule.concurrency]

@@ -101,14 +101,14 @@ class Backlog:
         bounds = self._options.types.get(name)
         return bounds.backlog if bounds is not None else 0
 
-    def enter(self, envelope: Envelope, due: int) -> None:
-        """One more, which waits since ``due`` (ms since the epoch, perhaps in the future)."""
+    def enter(self, envelope: Envelope, due: int) -> bool:
+        """One more, which waits since ``due`` (ms since the epoch, perhaps in the future); ``False``: it is counted."""
         since = due // GRAIN
         guild, queue = envelope.guild, envelope.queue
         levels = self.levels(envelope)
         with self._lock:
             if envelope.id in self._held:
-                return
+                return False
             self._held[envelope.id] = _Held(guild, queue, since, levels)
             self._guilds[guild] = self._guilds.get(guild, 0) + 1
             for level in levels:
@@ -117,6 +117,7 @@ class Backlog:
             if ages is None:
                 ages = self._queues[queue] = _Ages()
             ages.enter(since)
+            return True
 
     def leave(self, ids: Iterable[str]) -> None:
         """These have ended, or were not taken after all."""

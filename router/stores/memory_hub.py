@@ -12,6 +12,7 @@ from itertools import count, islice
 from threading import RLock
 from typing import NamedTuple
 
+from actors.errors import StoreUnavailable
 from actors.ports import Record
 from actors.sharing import Lease, Member, Moved, News
 from router.stores.memory import MEMORY_RETENTION
@@ -113,6 +114,7 @@ class MemoryHub:
         self.shelf = Shelf(retention)
         self.leases = [Held() for _ in range(partitions)]
         self.faults: dict[str, Faults] = {}
+        self.buckets: dict[tuple[str, str], tuple[int, int, int]] = {}  #: of rates: units, when, units of a token
         self._members: dict[str, Living] = {}
         self._ears: dict[str, list[Heard]] = {}
         self.ringers: list[Ringer] = []
@@ -121,6 +123,11 @@ class MemoryHub:
     def faults_of(self, router: str) -> Faults:
         """To be looked at, and changed by tests."""
         return self.faults.setdefault(router, Faults())
+
+    def reach(self, router: str) -> None:
+        """Raises ``StoreUnavailable`` if it cannot."""
+        if self.faults_of(router).down:
+            raise StoreUnavailable("the hub cannot be reached")
 
     def owner(self, partition: int) -> str:
         """Who holds it now; ``""``: nobody."""

@@ -29,6 +29,7 @@ from actors.ports import (
 from actors.sharing import Answered, Arrived, Beat, Lease, Lost, Member, News, SharedStore, Told, partition_of
 from router.stores.memory_bell import MemoryBell
 from router.stores.memory_hub import Heard, MemoryHub, Shelf, Slice
+from router.stores.memory_rates import MemoryRates
 from router.stores.memory_shared_queues import MemorySharedQueues
 
 T = TypeVar("T")
@@ -54,8 +55,7 @@ class MemorySharedStore(MemorySharedQueues, SharedStore):
         self._opened = False
 
     def _reach(self) -> None:
-        if self.hub.faults_of(self.router).down:
-            raise StoreUnavailable("the hub cannot be reached")
+        self.hub.reach(self.router)
 
     def _check(self) -> None:
         if not self._opened:
@@ -221,6 +221,9 @@ class MemorySharedStore(MemorySharedQueues, SharedStore):
 
     def leases(self) -> MemoryLeases:
         return MemoryLeases(self)
+
+    def rates(self) -> MemoryRates:
+        return MemoryRates(self.hub, self.router)
 
     def ears(self) -> MemoryEars:
         return MemoryEars(self)

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from router.stores.contract import BackendContract
+from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
 from router.stores.redis.store import RedisStore
 from tests.servers.shared import options, owned_store, server
@@ -33,7 +34,7 @@ class TestRedisInSlices(TestRedis):
     partitions = 4
 
 
-class TestRedisShared(SharedContract):
+class TestRedisShared(SharedContract, RatesContract):
     """Several handles on one store."""
 
     @pytest.fixture(autouse=True)

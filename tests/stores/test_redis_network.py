@@ -10,6 +10,7 @@ import pytest
 
 from actors.errors import StoreUnavailable
 from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Nack, Note, Replay, Settle
+from actors.rates import Rated
 from actors.schedules import Fire
 from actors.sharing import partition_of
 from actors.workers import Finish, Presence, Undertake
@@ -59,6 +60,10 @@ def story(store: RedisStore) -> Iterator[Any]:
     yield [(lease.router, lease.token == won[lease.partition]) for lease in leases.look()]
     kept, members, owned = leases.beat("me", "host", b"about", won, FOR_LONG)
     yield sorted(kept), [member.router for member in members], [lease.router for lease in owned]
+    rates, slow = store.rates(), Rated("guild", ONE, 3, FOR_LONG)
+    yield [answer is None for answer in rates.take([[slow]] * 2)]
+    yield [answer is None for answer in rates.take([[slow]] * 2)]
+    rates.close()
     once = {"key": KEY, "idempotency_key": "once"}
     names = [accept("a", guild=ONE), accept("b", guild=TWO, **once), accept("c", guild=ONE), accept("d", guild=TWO)]
     yield store.write([*names, accept("later", guild=ONE, due_at=NOW + 50)], NOW)

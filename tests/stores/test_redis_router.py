@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from actors.errors import RateLimited
 from actors.runtime.clock import SystemClock
-from router import Router
+from router import Reply, Router
 from router.messages import BanUser, UnbanUser
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
@@ -32,11 +34,11 @@ def url() -> str:
 class House:
     """A router, and what its handler was given."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **settings: Any) -> None:
         self.done: list[str] = []
         self.open = threading.Event()
         self.open.set()
-        self.router = Router(store=url, queue_health_check_interval=600_000)
+        self.router = Router(store=url, queue_health_check_interval=600_000, **settings)
 
         @self.router.handler(BanUser, idempotent=True)
         def _(command: BanUser, ctx: Any) -> dict[str, int]:
@@ -134,3 +136,40 @@ def test_a_store_that_cannot_be_reached_leaves_the_clock_alone() -> None:
     take_time_of(open_store("redis://127.0.0.1:1/0"), clock)
     assert 0 <= clock.now() - before < 60_000
     clock.close()
+
+
+def test_a_rate_is_what_was_set_over_both_doors(url: str) -> None:
+    """Twenty commands for one guild in one instant, ten a second allowed."""
+    houses = [House(url, guild_rate=10), House(url, guild_rate=10)]
+    with houses[0].router, houses[1].router:
+        wait_for(lambda: len(_owners(houses[0].router.store)) == 2)
+        ready = threading.Barrier(2)
+        accepted: list[Reply] = []
+        refused: list[RateLimited] = []
+        times: list[float] = []
+
+        def knock(house: House, users: range) -> None:
+            ready.wait(10)
+            times.append(monotonic())
+            for reply in house.router.send_many([ban(user) for user in users]):
+                try:
+                    reply.accepted(timeout=10)
+                    accepted.append(reply)
+                except RateLimited as error:
+                    refused.append(error)
+            times.append(monotonic())
+
+        threads = [
+            threading.Thread(target=knock, args=(house, range(10 * n, 10 * n + 10))) for n, house in enumerate(houses)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        # The instant is shorter than the tenth of a second in which one more is due, unless the machine stands still.
+        assert 10 <= len(accepted) <= 10 + (max(times) - min(times)) * 10
+        assert len(accepted) + len(refused) == 20
+        assert {reply.result(timeout=20).status for reply in accepted} == {"ok"}
+    assert all(0 < error.retry_after <= 1_000 for error in refused)
+    assert {error.limit for error in refused} == {"guild rate"}
+    assert len(houses[0].done) + len(houses[1].done) == len(accepted)

@@ -19,6 +19,7 @@ from actors.sharing import Answered, Arrived, partition_of
 from router.stores.contract import BackendContract
 from router.stores.contract_base import NOW, accept, accepted, done, settle
 from router.stores.contract_queues import entry, take
+from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
 from router.stores.redis.address import Address
 from router.stores.redis.founding import inspect
@@ -149,7 +150,7 @@ def cluster_url(nodes: list[RedisServer]) -> str:
     return "redis+cluster://" + ",".join(node.address for node in nodes[:2])
 
 
-class TestClusterShared(SharedContract):
+class TestClusterShared(SharedContract, RatesContract):
     """Partitions on several nodes, news across all of them."""
 
     @pytest.fixture(autouse=True)

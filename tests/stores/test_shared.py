@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from router.stores.contract import BackendContract
+from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
 from router.stores.memory_hub import MemoryHub
 from router.stores.memory_shared import MemorySharedStore
@@ -32,7 +33,7 @@ class TestAlone(BackendContract):
         return store
 
 
-class TestTogether(SharedContract):
+class TestTogether(SharedContract, RatesContract):
     """Several routers."""
 
     def routers(self, *names, partitions=4):

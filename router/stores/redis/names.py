@@ -20,6 +20,7 @@ class Names:
         self.workers = f"{prefix}:workers"
         self.schedules = f"{{{prefix}:schedules}}:meta"
         self.partitions = [f"{{{prefix}:p{number}}}:meta" for number in range(partitions)]
+        self._rates = f"{{{prefix}:rates}}:"
         # Channels know no databases.
         self.channel = f"{prefix}:{db}:to:"
         self.everybody = f"{prefix}:{db}:all"
@@ -30,6 +31,15 @@ class Names:
     def queue(self, name: str) -> str:
         """The key that stands for a named queue."""
         return self._queue % quote(name, safe=":")
+
+    def rate(self, kind: str, name: str) -> str:
+        """The key of a level whose rate is bounded. All are in one slot, so that a command takes of all or of none."""
+        plain = name.isascii() and name.isalnum()  # snowflakes are; thousands of them in a slice
+        return f"{self._rates}{kind}:{name if plain else quote(name, safe=':')}"
+
+    def rates_asked(self, router: str) -> str:
+        """What begins the keys of what a router asked of them last."""
+        return f"{self._rates}asked:{router}"
 
     def bell(self, name: str) -> str:
         """The channel on which it is said that something came into a named queue."""

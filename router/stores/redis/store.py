@@ -13,6 +13,7 @@ from router.stores.redis.leases import RedisLeases
 from router.stores.redis.link import Link, plain
 from router.stores.redis.options import RedisOptions
 from router.stores.redis.packing import pack
+from router.stores.redis.rates import RedisRates
 from router.stores.redis.schedules import RedisSchedules
 from router.stores.retention import Retention
 
@@ -47,6 +48,9 @@ class RedisStore(RedisSchedules, SharedStore):
 
     def leases(self) -> RedisLeases:
         return RedisLeases(self.address, self.options, self.names)
+
+    def rates(self) -> RedisRates:
+        return RedisRates(self._another_link(), self.names, self.router)
 
     def ears(self) -> RedisEars:
         return RedisEars(self._another_link, self.names, self.router)
