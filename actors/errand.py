@@ -85,12 +85,12 @@ class Errand:
     def __bool__(self) -> bool:
         return bool(self.asked or self.closed or self.extensions or self.wanted)
 
-    def run(self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules]) -> Answers:
+    def run(self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules], holder: str) -> Answers:
         """Inside one transaction. Endings come before newcomers, which may have their names; claims find both."""
         closed = _close(store, self.closed, now, rules)
         asked = _ask(store, self.asked, now, rules)
         extensions = _extend(store, self.extensions)
-        claims = [store.claim(queue, count, now, until) for queue, count, until in self.wanted]
+        claims = [store.claim(queue, count, now, until, holder) for queue, count, until in self.wanted]
         return Answers(asked, closed, extensions, claims)
 
 

@@ -374,8 +374,11 @@ class Queues(Protocol):
     def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
         """Atomic; ``False`` for an id the queue already knows."""
 
-    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
-        """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused."""
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+        """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused.
+
+        ``holder``: whose claims they are; see ``Workers.free``.
+        """
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
         """(id, token) done; the newest ``keep`` done entries of the queue stay to be seen. ``False``: lost claim."""

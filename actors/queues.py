@@ -196,7 +196,7 @@ class NamedQueues(Actor):
 
         del desk.closed[: len(errand.closed)]
         try:
-            self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules), told))
+            self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules, desk.holder), told))
         except RuntimeFault as error:
             self._refused(errand, StoreUnavailable(f"the journal takes no call: {error}", retry_after=RETRY))
 

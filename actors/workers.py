@@ -16,7 +16,7 @@ Bytes, ids and milliseconds; ``now`` is an argument; ``StoreUnavailable`` and re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 EXECUTION_KEPT = 86_400_000
@@ -27,6 +27,10 @@ ANSWER_KEPT = 900_000
 
 ANSWERS = 10_000
 """Outcomes that wait for one asker in one queue, at most; the oldest go first, and their askers ask the executions."""
+
+
+GONE_KEPT = 60_000
+"""Ms somebody without signs of life is remembered, for others to free its claims."""
 
 
 class Undertake(NamedTuple):
@@ -109,7 +113,9 @@ class Presence(NamedTuple):
     capacity: int  #: commands it executes at once
     running: int = 0
     seen: int = 0  #: its last sign of life; the store's business, ignored in ``report``
-    until: int = 0  #: it counts as alive until then; likewise
+    until: int = 0  #: it is reached until then; likewise
+    holds: tuple[str, ...] = ()  #: queues in which it may have claims
+    patience: int = 10_000  #: ms without a sign of life after which it is taken for gone, whatever else speaks for it
 
 
 class Workers(Protocol):
@@ -131,13 +137,25 @@ class Workers(Protocol):
         """(queue, entry): these need not lie there any longer. Unknown ones are passed over."""
 
     def report(self, presence: Presence, now: int, ttl: int) -> None:
-        """A sign of life, good for ``ttl`` ms; replaces what the worker said before."""
+        """A sign of life, good for ``ttl`` ms; replaces what the worker said before. Swept ``GONE_KEPT`` later."""
 
     def retire(self, worker: str) -> None:
         """It is gone; idempotent."""
 
-    def workers(self, now: int) -> list[Presence]:
-        """Those whose last sign of life is still good, by name and id."""
+    def workers(self) -> list[Presence]:
+        """Those who gave a sign of life, however long ago, and neither retired nor were freed; by name and id."""
+
+    def lines(self, workers: Collection[str]) -> Mapping[str, bool]:
+        """Whether these have their bell's connection to the store open now; left out: those of whom it cannot be said.
+
+        It closes with the process, and stays open while the process is only frozen or busy.
+        """
+
+    def free(self, gone: Presence) -> int:
+        """The claims it holds lapse now; how many. It is forgotten, unless it gave a sign of life since ``gone``.
+
+        Until somebody else has claimed an entry, whoever held it may still end it. Idempotent.
+        """
 
 
 class Bell(Protocol):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from os import getpid
@@ -24,7 +23,6 @@ from actors.errors import KeyReusedError, ShuttingDown
 from actors.hub import Listeners
 from actors.messages import Submission
 from actors.outcome import Answer
-from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.ports import AuditFilter, Entry, LoadMeter, Probe, Store
 from actors.runtime.clock import Clock, SystemClock
@@ -75,9 +73,6 @@ from router.stores.url import open_store
 from router.tree import shown
 from router.version import package_version
 
-CLAIM_LEASE = 600
-"""Ms until what a killed router had claimed from a named queue of a shared store is another's; renewed at a third."""
-
 T = TypeVar("T")
 A = TypeVar("A", bound="Authorizer | Judge")
 logger = logging.getLogger("guild_router.router")
@@ -114,7 +109,7 @@ class Router:
         self._listeners = Listeners()
         self.hub = EventHub(self._listeners, lambda: self.clock.now())  # noqa: PLW0108 - a restart makes another clock
         # Who subscribes before the start does so at the desk, which no new settings take away.
-        self._desk = Desk(self._queue_rules)
+        self._desk = Desk(lambda queue: self.settings.queue_rules(queue))  # noqa: PLW0108 - as above, settings may be others later
         self._subscriptions = Subscriptions(self._desk, lambda: self.protocols.executor.workshop, self._decode)
         self._stepper = stepper
         self._running = False
@@ -198,12 +193,6 @@ class Router:
         self._health = Health(self.engine, settings.store)
         self._alerts = Alerts(self.engine)
         self._cluster = Cluster(self.engine, f"{gethostname()}:{getpid()}")
-
-    def _queue_rules(self, queue: str) -> QueueRules:
-        rules = self.settings.queue_rules(queue)
-        if getattr(self.store, "router", ""):  # others wait for what this one claimed when it is killed
-            rules = replace(rules, lease=min(rules.lease, CLAIM_LEASE))
-        return rules
 
     def _decode(self, envelope: Envelope) -> Message:
         return unseal(envelope, self.catalog)

@@ -54,7 +54,7 @@ from router.stores.url import open_store
 logger = logging.getLogger("guild_router.worker")
 
 LEASE = 10.0
-"""Seconds until a command whose worker was killed is another worker's."""
+"""Seconds until a command whose worker is frozen, or cut off from the store, is another worker's."""
 
 TIMEOUT = 30.0
 """Seconds a handler may run that declared nothing else."""
@@ -280,6 +280,7 @@ class _Crew:
         self._clock = worker.clock()
         self._own_clock = worker._clock is None
         self._desk = Desk(worker.rules)
+        self._desk.holder = worker.id
         self._executor = worker.executor(self._clock, lambda envelope: unseal(envelope, worker.catalog))
         self._hands = Hands(self._executor, self._queues, worker.id)
         self._roll = Roll(self._queues, self._clock, worker.id, self._presence)
@@ -310,7 +311,8 @@ class _Crew:
         return self._runtime.ref("queues")
 
     def _presence(self) -> Any:
-        return self._consumers.presence(self._worker.id, self._worker.name)
+        worker = self._worker
+        return self._consumers.presence(worker.id, worker._lease, worker.name)
 
     def consumed(self) -> list[str]:
         return sorted(self._desk.subscriptions)

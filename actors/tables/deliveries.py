@@ -155,6 +155,7 @@ class Desk:
 
     def __init__(self, rules: Callable[[str], QueueRules]) -> None:
         self.rules = rules
+        self.holder = ""  #: whose claims these are, among the processes that share the store
         self.lock = Lock()
         self.subscriptions: dict[str, list[Subscription]] = {}
         self.in_hand: dict[tuple[str, int], Delivery] = {}  #: by (id, token)

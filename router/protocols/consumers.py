@@ -82,17 +82,22 @@ class Consumers:
         """Whether it belongs to subscribers of this process."""
         return bool(set(self._desk.consumers(queue)) - {self._own.get(queue)})
 
-    def presence(self, worker: str, name: str = "") -> Presence | None:
-        """What this process executes of named queues, as others are told; ``None``: nothing."""
+    def presence(self, worker: str, patience: int, name: str = "") -> Presence | None:
+        """What this process executes of named queues, as others are told; ``None``: it has no consumer.
+
+        ``patience``: ms, see ``Presence``.
+        """
         own = dict(self._own)
-        if not own:
+        holds = tuple(sorted(self._desk.subscriptions))
+        if not holds:
             return None
         handlers = {type_: self._handlers.find(type_, self._protocol) for type_ in self._handlers.types(self._protocol)}
         safe = tuple(type_ for type_, handler in handlers.items() if handler is not None and handler.safe)
         capacity = sum(self._capacity(queue) for queue in own)
         running = sum(subscription.running for subscription in own.values())
         name = name or f"{socket.gethostname()}:{os.getpid()}"
-        return Presence(worker, name, tuple(sorted(own)), tuple(handlers), safe, capacity, running)
+        about = (worker, name, tuple(sorted(own)), tuple(handlers), safe, capacity, running)
+        return Presence(*about, holds=holds, patience=patience)
 
     def _capacity(self, queue: str) -> int:
         return self._desk.rules(queue).concurrency if self._concurrency is None else self._concurrency

@@ -23,7 +23,7 @@ logger = logging.getLogger("router.protocols.queue")
 
 POLL = 250  # ms between looks for outcomes while some are waited for; news of one comes at once
 PATIENCE = 9_000  # ms an execution under way is waited for when somebody asks whether it happened
-RECHECK = 300  # ms between looks at it
+RECHECK = 100  # ms between looks at it
 
 Heard = Callable[[str, Outcome], None]
 
@@ -185,7 +185,9 @@ class _Question(NamedTuple):
 def _stand(store: WorkedQueues, queue: str, id_: str, entries: Sequence[str], now: int) -> Standing:
     removed = any(store.remove(entries))
     execution = store.executions(queue, [id_])[0]
-    alive = execution is not None and any(each.worker == execution.worker for each in store.workers(now))
+    alive = execution is not None and any(
+        each.worker == execution.worker and each.until > now for each in store.workers()
+    )
     return Standing(removed, execution, alive)
 
 

@@ -39,6 +39,7 @@ from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.queue")
 
+SILENCE = 600  # ms without a sign of life after which what a router claimed is another's: its guilds are by then
 GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
 ATTEMPTS = 10  # attempts that ``verify`` looks for in the store
 UNSTARTED = 10_000  # entries of an earlier process found unclaimed, and remembered as proof
@@ -99,7 +100,8 @@ class QueueProtocol:
         self._hands: Hands | None = None
         self._rings: Rings | None = None
         if router:
-            self.roll = Roll(named_queues, clock, router, lambda: self._consumers.presence(router), on_reach)
+            desk.holder = router
+            self.roll = Roll(named_queues, clock, router, lambda: self._consumers.presence(router, SILENCE), on_reach)
             self._elsewhere = Elsewhere(named_queues, clock, router, self._heard)
             self._hands = Hands(executor, named_queues, router)
             if bell is not None:

@@ -1,4 +1,4 @@
-"""The roll: which workers live, what they execute, and that we do."""
+"""The roll: which workers live, what they execute, and that we do; and that those who are gone hold nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from actors.errand import Look
 from actors.runtime.clock import Clock, Timer
 from actors.runtime.errors import NotRunning, RuntimeFault
 from actors.workers import Presence
+from router.protocols.vigil import Vigil
 
 logger = logging.getLogger("router.protocols.queue")
 
-BEAT = 250  # ms between signs of life, and between looks at those of others
-ALIVE = 900  # ms a sign of life is good for: two may be lost
+BEAT = 200  # ms between signs of life, and between looks at those of others
+ALIVE = 900  # ms after its last sign of life that somebody is sent commands: three may be lost
 
 
 class Teller(Protocol):
@@ -27,6 +28,7 @@ class Teller(Protocol):
 class Roll:
     """Reports ``present()`` (``None``: nothing to report) and reads the rest, every beat. Thread-safe.
 
+    Whoever reads first that somebody is gone (see ``Vigil``) lets go of its claims, so that others get them at once.
     What is known may be a second old: a command that is sent to a worker that just died waits in its queue, and is
     taken back or taken over there. ``on_change`` is called after somebody came, went or changed.
     """
@@ -46,6 +48,7 @@ class Roll:
         self.on_change = on_change
         self._timer: Timer | None = None
         self._open = False
+        self._vigil = Vigil()  # of the thread on which the store is asked
         self._reported: Presence | None = None
         self._alive: dict[str, Presence] = {}
         self._types: dict[tuple[str, str], bool] = {}  # (queue, type) -> whether every handler of it is idempotent
@@ -105,10 +108,18 @@ class Roll:
                 store.report(mine, now, ALIVE)
             elif gone:
                 store.retire(self._worker)
-            found: list[Presence] = store.workers(now)
-            return found
+            found: list[Presence] = store.workers()
+            others = [each for each in found if each.worker != self._worker]
+            self._free(store, others, now)
+            return [each for each in others if each.until > now]
 
         self._look(exchange, self._read)
+
+    def _free(self, store: Any, others: list[Presence], now: int) -> None:
+        lines = store.lines([each.worker for each in others])
+        for gone in self._vigil.gone(others, lines, now):
+            freed = store.free(gone)
+            logger.warning("worker %s (%s) is gone; it held %d entries", gone.worker, gone.name, freed)
 
     def _look(self, fn: Callable[[Any, int], Any], reply: Callable[[Any], None]) -> None:
         try:
@@ -118,10 +129,11 @@ class Roll:
 
     def _read(self, answer: Any) -> None:
         if isinstance(answer, Exception):
+            self._vigil.again()
             logger.debug("who lives cannot be read: %s", answer)
             return
         before = self._types, self._alive.keys()
-        self._alive = {each.worker: each for each in answer if each.worker != self._worker}
+        self._alive = {each.worker: each for each in answer}
         types: dict[tuple[str, str], bool] = {}
         for each in self._alive.values():
             for queue in each.queues:

@@ -190,15 +190,47 @@ class WorkersContract(Contract):
         two = Presence("w2", "host:0", ("q",), (), (), 1, running=1)
         store.report(one, NOW, 100)
         store.report(two, NOW + 50, 100)
-        seen = store.workers(NOW + 99)
-        assert [each[:7] for each in seen] == [two[:7], one[:7]]
-        assert [each.until - each.seen for each in seen] == [100, 100]
-        assert [each.worker for each in store.workers(NOW + 100)] == ["w2"]
+        assert store.workers() == [
+            two._replace(seen=NOW + 50, until=NOW + 150),
+            one._replace(seen=NOW, until=NOW + 100),
+        ]
         store.report(one._replace(running=3), NOW + 100, 100)
-        assert [each.running for each in store.workers(NOW + 101)] == [1, 3]
+        assert [each.running for each in store.workers()] == [1, 3]
         store.retire("w2")
         store.retire("nobody")
-        assert [each.worker for each in store.workers(NOW + 101)] == ["w1"]
+        assert [each.worker for each in store.workers()] == ["w1"]
+
+    def test_what_somebody_held_who_is_gone_is_claimable_at_once_and_nothing_else_is(self) -> None:
+        store = self.opened()
+        store.append([entry(name) for name in ("a", "b", "c")] + [entry("d", queue="r")], NOW)
+        (first,) = store.claim("q", 1, NOW, SOON, "w1")
+        (other,) = store.claim("q", 1, NOW, SOON, "w2")
+        store.claim("r", 1, NOW, SOON, "w1")
+        store.report(Presence("w1", "host", ("q", "r"), (), (), 1, holds=("q", "r")), NOW, 100)
+        (gone,) = store.workers()
+        assert store.free(gone) == 2
+        assert store.free(gone) == 0
+        assert store.workers() == []
+        assert store.queue_stats()["q"].claimed == 2
+        again = store.claim("q", 9, NOW + 300, SOON, "w2")
+        assert [(each.id, each.attempt) for each in again] == [("a", 2), ("c", 1)], "in its old place"
+        assert store.ack([(first.id, first.token), (other.id, other.token)], NOW + 300, 1) == [False, True]
+        assert [each.id for each in store.claim("r", 9, NOW + 300, SOON)] == ["d"]
+
+    def test_whoever_was_taken_for_gone_holds_on_until_somebody_else_claims(self) -> None:
+        store = self.opened()
+        first, second = (entry(name) for name in ("a", "b"))
+        store.append([first, second], NOW)
+        one, two = store.claim("q", 2, NOW, SOON, "w1")
+        presence = Presence("w1", "host", ("q",), (), (), 1, holds=("q",))
+        store.report(presence, NOW, 100)
+        (gone,) = store.workers()
+        store.report(presence, NOW + 300, 100)
+        assert store.free(gone) == 2
+        assert [each.seen for each in store.workers()] == [NOW + 300], "it gave a sign of life"
+        assert store.ack([(one.id, one.token)], NOW + 301, 1) == [True]
+        assert store.extend([(two.id, two.token)], SOON) == [True]
+        assert store.claim("q", 9, NOW + 302, SOON) == []
 
     def test_what_is_over_is_swept(self) -> None:
         store = self.opened()

@@ -33,6 +33,7 @@ class Item:
     error: str = ""
     ended_at: int = 0
     ended: int = 0  #: its number in the order of endings and claims
+    holder: str = ""  #: whose claim it is or was; not written down by a backend with a log, which one process has alone
     home: int = 0  #: for a backend with a log: the record that holds its full image
 
     def __lt__(self, other: Item) -> bool:
@@ -121,7 +122,7 @@ class MemoryQueues(Queues):
             added.append(True)
         return added
 
-    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
         self._check()
         drawers = self._drawer(queue)
         self._expire(drawers, now)
@@ -144,6 +145,7 @@ class MemoryQueues(Queues):
                 item.attempts += 1
                 item.token = self._token
                 item.until = until
+                item.holder = holder
                 drawers.put_claimed(item)
                 self._queue_tally[queue].processing += 1
                 self._changed(item)

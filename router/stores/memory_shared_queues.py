@@ -28,8 +28,8 @@ class MemorySharedQueues(Queues, Workers, Schedules):
         self.hub.ring(queues={entry.queue for entry in entries if entry.available_at <= now})
         return added
 
-    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
-        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until))
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until, holder))
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
         return self._shelved(lambda shelf: shelf.ack(claims, now, keep))
@@ -84,8 +84,17 @@ class MemorySharedQueues(Queues, Workers, Schedules):
     def retire(self, worker: str) -> None:
         self._shelved(lambda shelf: shelf.retire(worker))
 
-    def workers(self, now: int) -> list[Presence]:
-        return self._shelved(lambda shelf: shelf.workers(now))
+    def workers(self) -> list[Presence]:
+        return self._shelved(lambda shelf: shelf.workers())
+
+    def lines(self, workers: Collection[str]) -> Mapping[str, bool]:
+        return self._shelved(lambda shelf: shelf.lines(workers))
+
+    def free(self, gone: Presence) -> int:
+        freed = self._shelved(lambda shelf: shelf.free(gone))
+        if freed:
+            self.hub.ring(queues=gone.holds)
+        return freed
 
     def put_schedule(self, schedule: Schedule, now: int) -> bool:
         return self._shelved(lambda shelf: shelf.put_schedule(schedule, now))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from actors.workers import (
     ANSWER_KEPT,
     ANSWERS,
     EXECUTION_KEPT,
+    GONE_KEPT,
     Answered,
     Execution,
     Finish,
@@ -132,15 +133,32 @@ class MemoryWorkers(MemoryQueues, Workers):
         self._check()
         self._presences.pop(worker, None)
 
-    def workers(self, now: int) -> list[Presence]:
+    def workers(self) -> list[Presence]:
         self._check()
-        alive = [each for each in self._presences.values() if each.until > now]
-        return sorted(alive, key=lambda each: (each.name, each.worker))
+        return sorted(self._presences.values(), key=lambda each: (each.name, each.worker))
+
+    def lines(self, workers: Collection[str]) -> Mapping[str, bool]:  # noqa: ARG002 - in one process there are none
+        self._check()
+        return {}
+
+    def free(self, gone: Presence) -> int:
+        self._check()
+        freed = 0
+        for item in self._items.values():
+            if item.state == CLAIMED and item.holder == gone.worker and item.queue in gone.holds and item.until:
+                item.until = 0
+                self._changed(item)
+                self._drawer(item.queue).put_claimed(item)
+                freed += 1
+        known = self._presences.get(gone.worker)
+        if known is not None and known.seen == gone.seen:
+            del self._presences[gone.worker]
+        return freed
 
     # ------------------------------------------------------------ forgetting
 
     def _sweep_workers(self, now: int, limit: int) -> int:
-        for gone in [each.worker for each in self._presences.values() if each.until <= now]:
+        for gone in [each.worker for each in self._presences.values() if each.until + GONE_KEPT <= now]:
             del self._presences[gone]
         swept = 0
         while swept < limit and self._executions:

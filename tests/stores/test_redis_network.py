@@ -102,7 +102,11 @@ def story(store: RedisStore) -> Iterator[Any]:
     yield store.purge("q")
     store.pause("q", True)
     store.report(Presence("w", "host", ("q",), (), (), 1), NOW, 100)
-    yield store.workers(NOW)
+    store.report(Presence("gone", "host", ("other",), (), (), 1, holds=("other",)), NOW, 100)
+    yield [claim.id for claim in store.claim("other", 1, NOW, NOW + 90_000, "gone")]
+    gone, here = store.workers()
+    yield gone.worker, here.worker, store.lines(["w"])
+    yield store.free(gone), store.workers()
     store.retire("w")
     yield store.put_schedule(schedule("daily", NOW + 5), NOW), store.put_schedule(schedule("once", NOW + 1), NOW)
     yield store.put_schedule(schedule("once", NOW + 1), NOW), store.next_due(NOW)

@@ -11,9 +11,10 @@ from router.worker import Worker
 
 LEDGER = os.environ.get("WORKER_LEDGER", "")
 NAME = os.environ.get("WORKER_NAME", "")
+LEASE = float(os.environ.get("WORKER_LEASE", "1.0"))
 HOLDS = NAME in os.environ.get("WORKER_HOLDS", "").split(",")
 
-worker = Worker(os.environ.get("WORKER_STORE", "redis://127.0.0.1:1"), lease=1.0, drain=5.0, name=NAME)
+worker = Worker(os.environ.get("WORKER_STORE", "redis://127.0.0.1:1"), lease=LEASE, drain=5.0, name=NAME)
 never = threading.Event()
 
 

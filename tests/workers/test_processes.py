@@ -37,18 +37,19 @@ class Yard:
         self._free = list(nurseries)
         self._lives: dict[str, tuple[Nursery, Life]] = {}
 
-    def environ(self, name: str, *, holds: bool = False) -> dict[str, str]:
+    def environ(self, name: str, *, holds: bool = False, lease: float = 1.0) -> dict[str, str]:
         return {
+            "WORKER_LEASE": str(lease),
             "WORKER_STORE": self.store,
             "WORKER_LEDGER": str(self.ledger),
             "WORKER_NAME": name,
             "WORKER_HOLDS": name if holds else "",
         }
 
-    def worker(self, name: str, *, holds: bool = False) -> Life:
+    def worker(self, name: str, **options: Any) -> Life:
         """A new one, when it is seen to live."""
         nursery = self._free.pop()
-        life = nursery.start("tests.workers.served:work", environment=self.environ(name, holds=holds))
+        life = nursery.start("tests.workers.served:work", environment=self.environ(name, **options))
         self._lives[name] = (nursery, life)
         self.until(lambda: any(each.name == name for each in self.alive()))
         return life
@@ -129,6 +130,16 @@ def test_a_command_whose_worker_was_killed_is_finished_elsewhere_if_repeating_do
     assert (response.status, response.data) == ("ok", {"by": "w2"})
     id_ = reply.id
     assert yard.lines() == [f"begin w1 {id_} 1", f"begin w2 {id_} 2", f"end w2 {id_} 2"]
+
+
+def test_what_a_killed_worker_held_is_free_however_long_its_lease_is(yard: Yard) -> None:
+    """The end of a process is seen by its connection; the lease is for those who are frozen."""
+    yard.worker("w1", holds=True, lease=86_400)
+    yard.worker("w2", lease=86_400)
+    replies = [yard.router.send(ban(number)) for number in range(40)]
+    yard.until(lambda: any(line.startswith("begin w1") for line in yard.lines()))
+    yard.kill("w1")
+    assert {reply.result(PATIENCE).status for reply in replies} == {"ok"}
 
 
 def test_a_command_that_kills_each_of_its_workers_is_a_dead_letter_after_three(yard: Yard) -> None:

@@ -1,7 +1,7 @@
 -- Take the best claimable entries of a queue, also those of lapsed claims; none while it is paused.
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
--- ARGV     limit, now, until (from the third on)
+-- ARGV     limit, now, until, holder (from the third on)
 -- returns  msgpack [id, frame, priority, attempt, token, id, frame, ...]
 --
 -- Idempotent by the receipt: a claim sent again gets the same entries, not more.
@@ -52,6 +52,7 @@ for _, id in ipairs(call('ZRANGE', base .. 'ready', 0, limit - 1)) do
   local item = item_of(id)
   take(id, item)
   item[STATE], item[ATTEMPTS], item[TOKEN], item[UNTIL] = CLAIMED, item[ATTEMPTS] + 1, count('token', 1), until_
+  item[HOLDER] = ARGV[6]
   count('claimed', 1)
   call('ZADD', base .. 'claimed', until_, id)
   keep(id, item)

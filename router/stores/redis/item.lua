@@ -12,7 +12,7 @@
 --   done     zset    id by token, those that are kept
 --   failed   zset    id by token
 
-local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED, HOLDER = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local WAITING, DELAYED, CLAIMED, DONE, FAILED = 0, 1, 2, 3, 4
 
 local function item_of(id)

@@ -70,9 +70,9 @@ class RedisQueues(RedisArchive):
         self._forget_some()
         return self._spread(groups.values(), calls, len(entries))
 
-    def claim(self, queue: str, limit: int, now: int, until: int) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
         self._check()
-        (answer,) = self._run([self._item(CLAIM, queue, limit, now, until)], writes=True)
+        (answer,) = self._run([self._item(CLAIM, queue, limit, now, until, holder)], writes=True)
         found = unpack(answer)
         claims = []
         for at in range(0, len(found), 5):

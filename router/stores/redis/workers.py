@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from actors.workers import (
     ANSWER_KEPT,
     ANSWERS,
     EXECUTION_KEPT,
+    GONE_KEPT,
     Answered,
     Execution,
     Finish,
@@ -17,7 +18,7 @@ from actors.workers import (
     Workers,
 )
 from router.stores.redis import scripts
-from router.stores.redis.link import plain
+from router.stores.redis.link import plain, run_script
 from router.stores.redis.packing import pack, unpack
 from router.stores.redis.queues import RedisQueues, beside
 
@@ -99,20 +100,30 @@ class RedisWorkers(RedisQueues, Workers):
         self._check()
         self._run([plain(self.names.workers, "HDEL", self.names.workers, worker)], writes=True)
 
-    def workers(self, now: int) -> list[Presence]:
+    def workers(self) -> list[Presence]:
         self._check()
-        alive = [each for each in self._presences() if each.until > now]
-        return sorted(alive, key=lambda each: (each.name, each.worker))
-
-    def _presences(self) -> list[Presence]:
         (said,) = self._run([plain(self.names.workers, "HVALS", self.names.workers)])
-        return [_presence(each) for each in said]
+        return sorted(map(_presence, said), key=lambda each: (each.name, each.worker))
+
+    def lines(self, workers: Collection[str]) -> Mapping[str, bool]:
+        self._check()
+        names = {worker: self.names.outcomes + worker for worker in workers}
+        # In a cluster a line is where its first channel has its slot, and each server knows its own subscribers.
+        answers = self._run([plain(name, "PUBSUB", "NUMSUB", name) for name in names.values()])
+        return {worker: count > 0 for worker, (_, count) in zip(names, answers, strict=True)}
+
+    def free(self, gone: Presence) -> int:
+        self._check()
+        calls = [self._item(scripts.FREE, queue, gone.worker, self.names.bell(queue)) for queue in gone.holds]
+        freed: int = sum(self._run(calls, writes=True))
+        self._run([run_script(scripts.DISMISS, [self.names.workers], gone.worker, gone.seen)], writes=True)
+        return freed
 
     # ------------------------------------------------------------ forgetting
 
     def sweep(self, now: int, limit: int) -> int:
         swept = super().sweep(now, limit)
-        gone = [each.worker for each in self._presences() if each.until <= now]
+        gone = [each.worker for each in self.workers() if each.until + GONE_KEPT <= now]
         if gone:
             self._run([plain(self.names.workers, "HDEL", self.names.workers, *gone)], writes=True)
         keep = self.retention
@@ -140,8 +151,9 @@ def _execution(id_: str, known: list[Any]) -> Execution:
 
 
 def _presence(said: bytes) -> Presence:
-    worker, name, queues, types, idempotent, *counts = unpack(said)
-    return Presence(worker.decode(), name.decode(), _texts(queues), _texts(types), _texts(idempotent), *counts)
+    worker, name, queues, types, idempotent, capacity, running, seen, until, holds, patience = unpack(said)
+    about = (worker.decode(), name.decode(), _texts(queues), _texts(types), _texts(idempotent))
+    return Presence(*about, capacity, running, seen, until, _texts(holds), patience)
 
 
 def _texts(some: list[bytes]) -> tuple[str, ...]:
