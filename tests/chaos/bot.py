@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from typing import Any
 
 from router import Router
-from tests.chaos.catalog import Chaos, Doomed, Fatal, Hopeless, Step, Strike
+from tests.chaos.catalog import Chaos, Doomed, Fatal, Greedy, Hopeless, Step, Strike, Tick
 from tests.chaos.load import HOLD
 from tests.history.recorder import Ledger
 
@@ -34,6 +35,30 @@ def attach(router: Router, ledger: Ledger) -> None:
     def doomed(command: Doomed, ctx: Any) -> str:
         _begin(ledger, command, ctx, idempotent=True).end("failed")
         raise RuntimeError("this never works")
+
+    @router.handler(Greedy)
+    def greedy(command: Greedy, ctx: Any) -> str:
+        run = _begin(ledger, command, ctx, idempotent=True)
+        if ctx.attempt == 1:
+            ctypes.PyDLL(None).usleep(command.before * 1_000)  # as a C extension that does not let go of the GIL
+        run.effect()
+        run.end()
+        return command.mark
+
+    @router.handler(Tick)
+    def tick(command: Tick, ctx: Any) -> None:
+        run = ledger.begin(
+            id=ctx.id,
+            key=ctx.idempotency_key,
+            payload="tick",
+            guild=command.guild_id,
+            subject="clock",
+            attempt=ctx.attempt,
+            sequence=ctx.sequence,
+            token=ctx.fencing_token,
+        )
+        run.effect()
+        run.end()
 
     @router.handler(Fatal)
     def fatal(command: Fatal, ctx: Any) -> str:

@@ -56,7 +56,15 @@ class Fatal(Chaos, type="CHAOS_FATAL", subject="{lane}", idempotent=True, attemp
     """Ends the whole process each time."""
 
 
-TYPES: dict[str, type[Chaos]] = {kind.type: kind for kind in (Step, Strike, Hopeless, Doomed, Fatal)}
+class Greedy(Chaos, type="CHAOS_GREEDY", subject="{lane}", idempotent=True, attempts=0, backoff=SOON):
+    """Keeps the whole interpreter to itself for ``before`` ms, the first time."""
+
+
+class Tick(Command, type="CHAOS_TICK", subject="clock", idempotent=True, attempts=0, backoff=SOON):
+    """What a schedule sends."""
+
+
+TYPES: dict[str, type[Chaos]] = {kind.type: kind for kind in (Step, Strike, Hopeless, Doomed, Fatal, Greedy)}
 
 
 def message(order: Order) -> Chaos:

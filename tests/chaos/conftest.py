@@ -1,9 +1,10 @@
-"""One nursery for all chaos tests of a run: the imports are paid once."""
+"""The nurseries of all chaos tests of a run: the imports are paid once."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,17 @@ from tests.chaos.run import Scene
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    folder = tmp_path_factory.mktemp("nursery")
-    with Nursery(folder / "log", "tests.chaos.embedded") as nursery:
-        yield nursery
+def nurseries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Nursery]]:
+    """As many places as a test needs at once; each has one life at a time."""
+    folder = tmp_path_factory.mktemp("nurseries")
+    with ExitStack() as stack:
+        yield [stack.enter_context(Nursery(folder / f"log-{place}", "tests.chaos.embedded")) for place in range(3)]
+
+
+@pytest.fixture
+def nursery(nurseries: list[Nursery]) -> Nursery:
+    """One."""
+    return nurseries[0]
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pykka
 
 from actors.errors import EngineError
 from router import Router
-from router.stores.url import is_shared, open_store
+from router.stores.url import is_shared
 from tests.chaos import liars
 from tests.chaos.bot import attach
-from tests.chaos.catalog import message
+from tests.chaos.catalog import Tick, message
 from tests.chaos.load import (
     Load,
     Order,
@@ -28,9 +28,9 @@ from tests.chaos.load import (
     silent,
     wait_until,
 )
-from tests.chaos.run import unsettled
+from tests.chaos.run import left_in
 from tests.chaos.takeovers import Takeovers
-from tests.history.events import Invoke, Nemesis, Rest
+from tests.history.events import Begin, Invoke, Nemesis, Rest
 from tests.history.recorder import Ledger, Recorder, read
 from tests.history.shared_ledger import SharedLedger
 
@@ -94,13 +94,24 @@ def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: s
 
 
 def script(
-    folder: str, life: int, store: str, orders: list[dict[str, Any]], lie: str = "", fenced: bool = True
+    folder: str,
+    life: int,
+    store: str,
+    orders: list[dict[str, Any]],
+    lie: str = "",
+    fenced: bool = True,
+    clocks: int = 0,
 ) -> None:
-    """Send these, one after the other, and execute until somebody kills this process."""
+    """Send these, one after the other, and execute until somebody kills this process.
+
+    ``clocks``: so many schedules that tick every second are made, unless another life made them.
+    """
     path, name = Path(folder), f"router-{life}"
     recorder = Recorder(path, name)
     router = _router(store, lie)
     _attach(router, recorder, store, fenced)
+    for number in range(clocks):
+        router.schedule(Tick(guild_id=f"clock-{number}"), every=1, id=f"clock-{number}", overlap="allow")
     with router:
         recorder.record(Nemesis, action="start", target=name)
         for number, order in enumerate(orders):
@@ -123,7 +134,7 @@ def finish(
 def last_words(recorder: Recorder, router: Router, door: RouterDoor, timeout: float) -> None:
     """Come to rest and say so."""
     wait_until(lambda: _unsettled(router) == 0, timeout, lambda: f"{_unsettled(router)} commands are left")
-    for guild in sorted({event.guild for event in read(recorder.folder) if isinstance(event, Invoke)}):
+    for guild in sorted({event.guild for event in read(recorder.folder) if isinstance(event, Begin | Invoke)}):
         order = Order("CHAOS_STEP", guild, "probe", f"probe-{recorder.by}-{guild}")
         call(recorder, door, order, f"probe-{recorder.by}-{guild}", probe=True)
     wait_until(lambda: _unsettled(router) == 0, timeout, lambda: f"{_unsettled(router)} probes are left")
@@ -140,16 +151,8 @@ def last_words(recorder: Recorder, router: Router, door: RouterDoor, timeout: fl
 
 
 def _unsettled(router: Router) -> int:
-    if is_shared(router.settings.store):
-        return _in_store(router.settings.store)  # a router knows its own backlog only
     # Of commands. Entries that a killed process had claimed in a named queue lapse later; nobody executes them.
-    return int(router.metrics()["backlog"])
-
-
-def _in_store(url: str) -> int:
-    store = open_store(url)
-    store.open(0)
-    try:
-        return unsettled(store)
-    finally:
-        store.close()
+    backlog = int(router.metrics()["backlog"])
+    if is_shared(router.settings.store):
+        return max(backlog, left_in(router.settings.store))  # a router's own backlog is that of its partitions
+    return backlog

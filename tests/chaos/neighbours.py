@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.chaos.load import Order, wait_until
 from tests.chaos.nursery import Life, Nursery
-from tests.chaos.run import FINISH, Outcome, ask_store
+from tests.chaos.run import FINISH, Outcome, ask_store, left_in
+from tests.chaos.ticks import sent_by_schedules
 from tests.history.checker import NO_LIMITS, Limits, check, statistics
 from tests.history.events import Event, Nemesis
 from tests.history.recorder import Recorder, read
@@ -39,9 +40,12 @@ class Neighbours:
         self._lives = 0
         self._nemesis = Recorder(folder, "nemesis")
 
-    def start(self, place: int, *orders: Order, patience: float = 30) -> Neighbour:
-        """The next life, in this nursery: it sends these one after the other. Returned when its router runs."""
-        neighbour = self.launch(place, *orders)
+    def start(self, place: int, *orders: Order, clocks: int = 0, patience: float = 30) -> Neighbour:
+        """The next life, in this nursery: it sends these one after the other. Returned when its router runs.
+
+        ``clocks``: so many schedules it makes, which tick every second.
+        """
+        neighbour = self._start(place, "script", orders=[asdict(order) for order in orders], clocks=clocks)
         self.wait_for(lambda event: isinstance(event, Nemesis) and event.target == neighbour.name, 1, patience)
         return neighbour
 
@@ -84,6 +88,10 @@ class Neighbours:
         wait_until(lambda: len(self.lines(like)) >= count, patience, lambda: f"{len(self.lines(like))} of {count}")
         return self.lines(like)
 
+    def rest(self, patience: float = 30) -> None:
+        """Until everything that was accepted has ended, and its end is written."""
+        wait_until(lambda: left_in(self.store) == 0, patience, lambda: f"{left_in(self.store)} commands are left")
+
     def lines(self, like: Callable[[Event], bool]) -> list[Event]:
         """All of a kind, in the order of time."""
         return [event for event in read(self.folder) if like(event)]
@@ -96,4 +104,5 @@ class Neighbours:
             raise AssertionError(f"the last life, {last.name}, ended with {code}")
         ask_store(self._nemesis, self.store, read(self.folder))
         events = read(self.folder)
+        events += sent_by_schedules(events)
         return Outcome(check(events, limits), statistics(events))

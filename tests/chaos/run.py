@@ -135,6 +135,16 @@ def unsettled(store: Any) -> int:
     return len(placed) + len(store.arrived_delayed(dict.fromkeys(everywhere, (0, ""))))
 
 
+def left_in(url: str) -> int:
+    """What a store that routers share has unsettled, while they run."""
+    store = open_store(url)
+    store.open(0)
+    try:
+        return unsettled(store)
+    finally:
+        store.close()
+
+
 def ask_store(recorder: Recorder, url: str, events: Iterable[Event]) -> None:
     """At rest, with no router running: the last words and the counts, read by the port alone."""
     store = open_store(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,14 +16,6 @@ from tests.servers.shared import options, server
 
 GUILDS = [f"guild-{number}" for number in range(12)]
 FEW = GUILDS[:4]  # as many as run at once
-PLACES = 2
-
-
-@pytest.fixture(scope="module")
-def nurseries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Nursery]]:
-    folder = tmp_path_factory.mktemp("nurseries")
-    with ExitStack() as stack:
-        yield [stack.enter_context(Nursery(folder / f"log-{place}", "tests.chaos.embedded")) for place in range(PLACES)]
 
 
 def order(kind: str, guild: str, key: str, before: int = 0, after: int = 0) -> Order:
