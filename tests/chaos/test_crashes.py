@@ -122,8 +122,10 @@ def test_q7_a_message_that_ends_the_process_each_time_is_dead_lettered_and_its_g
     wait_for(scene, life, lambda events: count(events, Effect, key="m2") == 1)
     scene.kill(life)
     finish(scene)
-    assert [start for start in begins(scene) if start[0] != "m0"] == [("m1", 1), ("m1", 2), ("m1", 3), ("m2", 1)]
-    assert status(scene, "m1") == "dead"
+    starts = [start for start in begins(scene) if start[0] != "m0"]
+    assert starts[:4] == [("m1", 1), ("m1", 2), ("m1", 3), ("m2", 1)]
+    assert starts[4:] in ([], [("m2", 2)])  # the last kill may have come between its effect and its end
+    assert (status(scene, "m1"), status(scene, "m2")) == ("dead", "ok")
 
 
 @pytest.mark.timeout(120)
