@@ -2,9 +2,9 @@
 
 Every third of a lease, and at the moment when a lease that somebody did not renew is over, it shows that the router
 lives, renews what is held, looks who owns what, takes what is free and due to it, and begins to give away what it has
-too much of. What could not be renewed in time starts nothing more before
-the store could give it to another: whoever starts something asks the holding, which knows the time by itself. It is
-given up when the store says so, or says nothing.
+too much of. What could not be renewed in time starts nothing more before the store
+could give it to another: whoever starts something asks the holding, which knows the time by itself. It goes on when the
+store says that nobody took it, and is given up when the store says so, or says nothing.
 """
 
 from __future__ import annotations
@@ -221,8 +221,7 @@ class Partitions(Actor):
                 if late:  # some of its guilds may have wished to start something meanwhile
                     self._wake(partition)
             else:
-                self._lose(holding, "its lease had lapsed")
-        self._drop_lapsed()
+                self._lose(holding, "it was another's meanwhile")
 
     def _until(self, asked: float) -> float:
         """Counted from before the store was asked, so that it is over here before it is over there."""

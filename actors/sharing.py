@@ -134,7 +134,11 @@ class Leases(Protocol):
         """
 
     def renew(self, router: str, tokens: Mapping[int, int], ttl: int) -> frozenset[int]:
-        """Those still held with these tokens, now good for ``ttl`` ms more. One that lapsed is lost, taken or not."""
+        """Those still held with these tokens, now good for ``ttl`` ms more. One that lapsed is lost once it is taken.
+
+        A process may be away for longer than a lease lasts: a full collection of its garbage, a machine that swaps. If
+        nobody took the partition meanwhile, nothing happened that its owner does not know of.
+        """
 
     def beat(self, router: str, name: str, about: bytes, tokens: Mapping[int, int], ttl: int) -> Beat:
         """``join``, ``renew`` and ``look`` in this order, in one round trip per node.

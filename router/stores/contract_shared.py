@@ -105,16 +105,19 @@ class SharedContract:
             assert other.acquire("b", [1], TTL) == []
             assert own(other, "b", 2) > tokens[2]
 
-    def test_renewing_after_the_lapse_is_too_late_taken_or_not(self) -> None:
+    def test_a_lapsed_lease_is_renewed_unless_somebody_took_it(self) -> None:
         a, b = self.opened("a", "b")
         with Keeper(a) as mine, Keeper(b) as other:
-            tokens = {1: own(mine, "a", 1), 2: own(mine, "a", 2)}
+            tokens = {number: own(mine, "a", number) for number in (1, 2, 3)}
+            mine.release("a", {3: tokens[3]})
             self.pass_time(TTL + 50)
             taken = own(other, "b", 2)
-            assert mine.renew("a", tokens, TTL) == frozenset()
             assert mine.look()[1].left == 0
+            assert mine.renew("a", tokens, TTL) == {1}
+            assert mine.look()[1].left > 0
+            assert other.acquire("b", [1], TTL) == []
             assert other.renew("b", {2: taken}, TTL) == {2}
-            assert own(mine, "a", 1) > tokens[1]
+            assert own(mine, "a", 3) > tokens[3]
 
     def test_releasing_frees_at_once_and_leaves_anothers_lease_alone(self) -> None:
         a, b = self.opened("a", "b")
@@ -156,10 +159,11 @@ class SharedContract:
                 ("", False), ("a", True), ("a", True), ("", False)
             ]  # fmt: skip
             self.pass_time(TTL + 50)
+            own(other, "b", 1)
             late = mine.beat("a", "host:1", b"", tokens, TTL)
-            assert late.kept == frozenset()
+            assert late.kept == {2}
             assert [each.router for each in late.members] == ["a"]
-            assert [each.left for each in late.leases] == [0, 0, 0, 0]
+            assert [each.router for each in late.leases] == ["", "b", "a", ""]
 
     # ------------------------------------------------------------ fencing
 

@@ -135,9 +135,9 @@ class MemoryHub:
         return held.router if held.until > self.clock() else ""
 
     def take_away(self, partition: int) -> None:
-        """Its lease has lapsed, whatever its owner believes."""
+        """Somebody else had it and has released it, whatever its owner believes."""
         with self.lock:
-            self.leases[partition].until = 0
+            self.leases[partition].router, self.leases[partition].until = "", 0
 
     # ------------------------------------------------------------ members and leases
 
@@ -191,7 +191,7 @@ class MemoryHub:
         with self.lock:
             for number, token in tokens.items():
                 held = self.leases[number]
-                if (held.router, held.token) == (router, token) and held.until > now:
+                if (held.router, held.token) == (router, token):
                     held.until = now + ttl
                     kept.add(number)
         return frozenset(kept)

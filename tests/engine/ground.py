@@ -19,7 +19,7 @@ class Ground(Protocol):
         """To be changed by tests."""
 
     def take_away(self, partition: int) -> None:
-        """Its lease has lapsed, whatever its owner believes."""
+        """Somebody else had it and has released it, whatever its owner believes."""
 
     def deliver(self) -> bool:
         """Everybody hears what was said so far; whether anybody heard anything."""

@@ -193,7 +193,7 @@ class RedisGround:
         return self._faults.setdefault(router, Faults())
 
     def take_away(self, partition: int) -> None:
-        self._crier._run([plain("", "HSET", self.options_key(partition), "until", 0)], writes=True)
+        self._crier._run([plain("", "HSET", self.options_key(partition), "router", "", "until", 0)], writes=True)
 
     def options_key(self, partition: int) -> str:
         """Where a partition's lease stands."""

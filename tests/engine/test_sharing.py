@@ -313,6 +313,28 @@ def test_a_router_that_slept_writes_nothing_and_starts_nothing(town: Town, two: 
     assert len(first.engine.tables.flights) == 0
 
 
+@pytest.mark.parametrize("seconds", [0.45, 3.0])
+def test_a_router_that_slept_goes_on_if_nobody_took_its_partitions(town: Town, seconds: float) -> None:
+    """Longer than its lease: what ran may end, what waits is begun, and all under the same token."""
+    house = town.house()
+    guild = town.guild_of(house)
+    token = house.holdings.of(guild).token
+    house.direct.usual = None
+    senders = [house.send(id_, guild=guild) for id_ in "ab"]
+    town.advance(0.1)
+    house.doze()
+    town.advance(seconds)
+    house.finish("a")  # its handler had the processor before its keeper had
+    house.wake()
+    town.until(lambda: house.held == ["b"], 0.2)
+    house.finish("b")
+    town.run()
+    assert [sender.status for sender in senders] == ["ok", "ok"]
+    assert [attempt.code for attempt in senders[0].answer.attempts] == [""]
+    assert house.holdings.of(guild).token == token
+    house.at_rest_here()
+
+
 def test_what_was_decided_before_the_sleep_is_not_written_after_it(town: Town, two: tuple[House, House]) -> None:
     """The partition is won back, under another token: what was decided under the old one must not pass for it."""
     first, second = two
