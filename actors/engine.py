@@ -165,7 +165,13 @@ class Engine(Orders):
             raise StartError("router", self._cause)
 
     def stop(self, drain: float = 15.0) -> None:
-        """Take no more, let what runs end within ``drain`` seconds, hand the rest back, flush, stop. Idempotent."""
+        """Take no more, let what runs end within ``drain`` seconds, hand the rest back, flush, stop. Idempotent.
+
+        What still runs then is called off as the protocols are closed: an async handler is cancelled, a thread cannot
+        be stopped and ends with its process. So that no other router begins the next of its lane meanwhile, its
+        partition is not handed over: its lease runs out, in half a second. A process that lives on after ``stop`` with
+        handlers on threads gives a ``drain`` longer than they may take.
+        """
         if self._stopping:
             return
         self._stopping = True
@@ -235,7 +241,10 @@ class Engine(Orders):
         Of the others nobody knows how far they came: the next start finds them running, in doubt.
         """
         landed = False
-        for flight in self.tables.flights.all():
+        running = [flight for flight in self.tables.flights.all() if flight.outcome is None]
+        if self.tables.holdings is not None:
+            self.tables.holdings.interrupt({flight.guild for flight in running})
+        for flight in running:
             envelope = flight.ticket.envelope
             if self.facts(envelope.type).idempotent or self.protocols[flight.protocol].idempotent(envelope):
                 outcome = Outcome(Verdict.DEFERRED, executed=True, fault=Fault("shutdown", "interrupted", True))

@@ -331,7 +331,7 @@ class Partitions(Actor):
         now = self.clock.monotonic()
         resting = []
         for holding in leaving:
-            if holding.partition in self._flushing:
+            if holding.partition in self._flushing or holding.interrupted:
                 continue
             if holding.partition not in starting and not running.get(holding.partition):
                 self._flushing[holding.partition] = holding
@@ -380,8 +380,10 @@ class Partitions(Actor):
         self._watch_leaving()
 
     def _let_go(self) -> None:
-        tokens = {holding.partition: holding.token for holding in self._holdings.all()}
-        for holding in self._holdings.all():
+        """Of everything. What was interrupted may still run, and nobody is to begin the next of its lane yet."""
+        held = self._holdings.all()
+        tokens = _tokens([holding for holding in held if not holding.interrupted])
+        for holding in held:
             self._forget(holding)
         if tokens:
             self._release(tokens)

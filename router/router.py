@@ -223,7 +223,11 @@ class Router:
         return self
 
     def stop(self, drain: float | None = None) -> None:
-        """Take no more; let what runs end within ``drain`` seconds (default: the settings'); flush. Idempotent."""
+        """Take no more; let what runs end within ``drain`` seconds (default: the settings'); flush. Idempotent.
+
+        Async handlers that still run are cancelled then; sync ones run on as long as this process does, and other
+        routers wait half a second for that before they go on with the guilds concerned. See ``Engine.stop``.
+        """
         if self._running:
             self._running = False
             self.engine.stop(self.settings.drain if drain is None else drain)

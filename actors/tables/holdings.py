@@ -6,7 +6,7 @@ reads. A holding is one stretch of ownership under one token: when the partition
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from itertools import count
 from threading import Lock
@@ -31,6 +31,7 @@ class Holding:
         "_monotonic",
         "_starting",
         "gone",
+        "interrupted",
         "left_at",
         "newest",
         "partition",
@@ -49,6 +50,7 @@ class Holding:
         self.sure = False  #: nothing that ended under an earlier owner stands above it
         self.gone = False
         self.left_at = 0.0  #: since when it is ``LEAVING``
+        self.interrupted = False  #: something of it may still run when this router has stopped: its lease runs out
         self._monotonic = monotonic
         self._lock = Lock()
         self._starting = 0
@@ -115,6 +117,13 @@ class Holdings:
             return False
         del self._held[holding.partition]
         return True
+
+    def interrupt(self, guilds: Iterable[str]) -> None:
+        """What runs of these guilds is not waited for any more; before it is taken from the table of flights."""
+        for guild in guilds:
+            holding = self._held.get(self.partition(guild))
+            if holding is not None:
+                holding.interrupted = True
 
     def get(self, partition: int) -> Holding | None:
         """The holding of a partition, from the moment it was won."""

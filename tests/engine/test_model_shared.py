@@ -101,7 +101,7 @@ class SharedMachine(Machine):
 
     @rule(patient=st.booleans())
     def leave(self, patient: bool) -> None:
-        """One router stops in good order; without patience, while attempts run."""
+        """One router stops in good order; without patience, while attempts run, which end with its process."""
         if len(self.town.houses) == 1:
             return
         house = self.world
@@ -113,8 +113,12 @@ class SharedMachine(Machine):
         running = list(house.held)
         self.nobody_knows(running)
         self.old += house.senders
+        busy = {self.town.partition(self.model.commands[id_].lane[0]) for id_ in running}
         house.stop()
-        self.town.advance(0.3)
+        for guild in sorted(self.town.guilds, key=lambda guild: self.town.partition(guild) in busy):
+            # long before a lease is over, or when it is
+            seconds = 0.75 if self.town.partition(guild) in busy else 0.25
+            self.town.until(lambda guild=guild: self.town.owner(guild), seconds)
         for id_ in running:
             command = self.model.commands[id_]
             if command.safe:  # interrupted, and not charged for it

@@ -261,6 +261,30 @@ def test_a_router_that_stops_gives_away_what_rests_while_the_rest_still_runs(
     assert len(second.held_partitions) == 4
 
 
+@pytest.mark.parametrize("safe", [True, False])
+def test_nothing_of_a_lane_begins_elsewhere_while_what_a_stopped_router_interrupted_may_still_run(
+    town: Town, safe: bool
+) -> None:
+    first, second = (town.house(facts=SAFE if safe else None) for _ in range(2))
+    one, other = first.held_partitions
+    guild = town.guild_in(one)
+    first.direct.usual = None
+    first.send("x", guild=guild)
+    next_ = second.send("next", guild=guild)
+    first.engine.stop(drain=0)
+    first.deck.dead = True
+    town.advance(0.1)
+    assert town.owner(town.guild_in(other)) is second, "what rests is handed over at once"
+    town.advance(0.2)
+    assert not second.starts
+    first.direct.close(0)
+    first.ended(first.take("x"))  # as a handler that was cancelled, or a process that has ended
+    assert town.until(lambda: town.owner(guild) is second) < 0.3, "its lease is over"
+    town.advance(3)
+    assert second.starts == (["x", "next"] if safe else ["next"])
+    assert next_.status == "ok"
+
+
 # ---------------------------------------------------------------- takeover and loss
 
 

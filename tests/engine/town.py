@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.runtime.context import context
 from actors.runtime.testing import ManualClock, Stepper
-from actors.sharing import partition_of
+from actors.sharing import Lease, partition_of
 from router.stores.memory_hub import MemoryHub
 from tests.engine.ground import Ground, MemoryGround
 from tests.engine.world import Attempt, Sender, World
@@ -113,6 +113,14 @@ class House(World):
         holding = self.holdings.of(guild)
         return holding is not None and not holding.lapsed()
 
+    def began(self, attempt: Attempt) -> None:
+        super().began(attempt)
+        self.town.began(attempt)
+
+    def check(self) -> None:
+        super().check()
+        assert not self.town.outdated, f"begun under a token of former times: {self.town.outdated}"
+
     def at_rest_here(self) -> None:
         """It has nothing left to do."""
         self.check()
@@ -137,7 +145,7 @@ class House(World):
         self.town.bury(self)
 
     def stop(self, drain: float = 5.0) -> None:
-        """In good order; time passes only as the town's clock is turned."""
+        """In good order; time passes only as the town's clock is turned. What still runs then ends with the process."""
         self.engine.stop(drain)
         self.town.bury(self)
 
@@ -153,8 +161,13 @@ class Town:
         self.gone: list[House] = []
         self.count = 0
         self.running: dict[tuple[str, str], Attempt] = {}  #: by lane: what is in any protocol's hands now
+        self.tokens: dict[int, int] = {}  #: by partition: the highest under which anything began
+        self.outdated: list[Attempt] = []  #: begun under a lower one than something before it
         self.observer = self.ground.store("observer")
         self.observer.open(self.clock.now())
+        self.leases = self.observer.leases()
+        self.leases.open()
+        self.seen: dict[int, Lease] = {}  #: by partition: the last time somebody had it
 
     def __iter__(self) -> Iterator[House]:
         return iter(list(self.houses))
@@ -189,6 +202,14 @@ class Town:
                 house.ended(attempt)
         self.ground.bury(house.router)
         context.stepper = self
+
+    def began(self, attempt: Attempt) -> None:
+        """Some protocol was given it: whoever owns a partition has a higher token than all who owned it before."""
+        partition = self.partition(attempt.ticket.envelope.guild)
+        highest = self.tokens.get(partition, 0)
+        if attempt.ticket.token < highest:
+            self.outdated.append(attempt)
+        self.tokens[partition] = max(highest, attempt.ticket.token)
 
     # ------------------------------------------------------------ time
 
@@ -242,13 +263,32 @@ class Town:
         """As the store knows it."""
         return self.observer.get(id)
 
+    def look_at_leases(self) -> None:
+        """At the store: whoever has a partition now and had not has a token above all before."""
+        for lease in self.leases.look():
+            last = self.seen.get(lease.partition)
+            if not lease.router:
+                continue
+            if last is not None and (lease.router, lease.token) != (last.router, last.token):
+                assert lease.token > last.token, f"{lease} after {last}"
+            self.seen[lease.partition] = lease
+
     def guild_of(self, house: House) -> str:
         """A guild that it owns."""
         return next(guild for guild in map(str, range(1_000)) if house.owns(guild))
 
+    def partition(self, guild: str) -> int:
+        """That of a guild."""
+        return partition_of(guild, self.partitions)
+
+    @property
+    def guilds(self) -> list[str]:
+        """One of each partition."""
+        return [self.guild_in(partition) for partition in range(self.partitions)]
+
     def guild_in(self, partition: int) -> str:
         """A guild of a partition."""
-        return next(guild for guild in map(str, range(1_000)) if partition_of(guild, self.partitions) == partition)
+        return next(guild for guild in map(str, range(1_000)) if self.partition(guild) == partition)
 
     def clear(self) -> None:
         """All are killed."""
