@@ -5,10 +5,23 @@ By hand there is ``--hypothesis-profile=long``: many more, and others in every r
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=False)
 settings.register_profile(
     "long", max_examples=1_000, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+
+@pytest.hookimpl(trylast=True)  # the profile is chosen first
+def pytest_configure() -> None:
+    """Let steady examples be the same wherever a test runs: alone, among all others, and after any change elsewhere.
+
+    Hypothesis likes to draw numbers and words that it finds in the source of the modules loaded so far, so a constant
+    changed in one of them, or one more of them, would give every property of the suite other examples.
+    """
+    if settings.get_current_profile_name() == "steady":
+        providers._get_local_constants = providers.Constants
