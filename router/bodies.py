@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from router.errors import InvalidMessage
-from router.messages.fields import ID_PATTERN
+from router.messages.fields import ID_PATTERN, LINE_PATTERN
 from router.messages.priority import priority_of
 
 Ms = Annotated[int, Field(ge=0, le=366 * 86_400_000)]
 Span = Annotated[int, Field(ge=1, le=366 * 86_400_000)]
 Instant = Annotated[int, Field(ge=0, le=253_402_300_799_999)]  # the last millisecond of the year 9999
-Text = Annotated[str, Field(max_length=128)]
-#: only described here: the message itself checks its ids, and says their rule
+# Only described here: the message and its envelope check these, and say their rules.
 IdText = Annotated[str, WithJsonSchema({"type": "string", "pattern": ID_PATTERN, "maxLength": 64})]
+
+
+def _line(least: int, most: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": least, "maxLength": most, "pattern": LINE_PATTERN})
+
+
+Text = Annotated[str, Field(max_length=128), _line(0, 128)]
+Key = Annotated[str, Field(min_length=1, max_length=128), _line(1, 128)]
+Headers = Annotated[
+    dict[Key, Annotated[str, Field(max_length=1_024)]],
+    Field(max_length=32),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 32,
+            "propertyNames": {"minLength": 1, "maxLength": 128, "pattern": LINE_PATTERN},
+            "additionalProperties": {"type": "string", "maxLength": 1_024, "pattern": LINE_PATTERN},
+        }
+    ),
+]
 
 
 def _priority(value: Any) -> int | None:
@@ -30,6 +49,17 @@ def _priority(value: Any) -> int | None:
 Priority = Annotated[
     Annotated[int, Field(ge=1, le=10)] | Literal["critical", "high", "normal", "low"], BeforeValidator(_priority)
 ]
+
+
+_ONE_TIME: dict[str, JsonValue] = {
+    "anyOf": [{"properties": {"at": {"type": "null"}}}, {"properties": {"delayMs": {"enum": [0, None]}}}],
+}
+_NUMBERED: dict[str, JsonValue] = {
+    "anyOf": [
+        {"properties": {"senderSequence": {"type": "null"}}},
+        {"properties": {"senderId": {"type": "string", "minLength": 1}}, "required": ["senderId"]},
+    ],
+}
 
 
 class Body(BaseModel):
@@ -55,6 +85,8 @@ class Given(Body):
 class MessageBody(Given):
     """A message of the catalog. ``userId`` is who acts; whom it concerns is a field of ``data``."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [_ONE_TIME]})
+
     type: Annotated[str, Field(min_length=1, max_length=128)]
     guild_id: IdText | None = None
     user_id: IdText | None = None
@@ -70,12 +102,8 @@ class MessageBody(Given):
     timestamp: Instant | None = Field(default=None, description="when it was made, by the sender's clock")
     correlation_id: Text | None = None
     reply_to: Text | None = None
-    headers: Annotated[dict[Text, Annotated[str, Field(max_length=1_024)]], Field(max_length=32)] = Field(
-        default_factory=dict
-    )
-    idempotency_key: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="as the header Idempotency-Key"
-    )
+    headers: Headers = Field(default_factory=dict)
+    idempotency_key: Key | None = Field(default=None, description="as the header Idempotency-Key")
     request_id: Text | None = Field(default=None, description="as the header X-Request-Id")
 
     def wire(self) -> dict[str, Any]:
@@ -87,6 +115,8 @@ class MessageBody(Given):
 class CommandBody(MessageBody):
     """A command and how it is to be carried."""
 
+    model_config = ConfigDict(json_schema_extra={"allOf": [_ONE_TIME, _NUMBERED]})
+
     id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:-]+$")] | None = Field(
         default=None, description="its own id, chosen by its sender: sent again under it, it is the same command"
     )
@@ -96,10 +126,11 @@ class CommandBody(MessageBody):
     )
     protocols: tuple[Literal["websocket", "queue", "rest", "direct"], ...] | None = Field(
         default=None,
+        max_length=8,
         description="the protocols to try, in order, instead of the router's plan",
         strict=False,  # JSON has no tuples
     )
     sender_id: Text | None = Field(default=None, description="with senderSequence: who numbers its messages")
-    sender_sequence: Annotated[int, Field(ge=1, le=2**62)] | None = Field(
+    sender_sequence: Annotated[int, Field(ge=1, lt=2**52)] | None = Field(
         default=None, description="1, 2, 3 ... per senderId"
     )

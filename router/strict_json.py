@@ -12,6 +12,7 @@ _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+\\?(?:"|\Z)|[\[\]{},]', re.DOTAL
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BIGGEST = 2**64 - 1
 _SMALLEST = -(2**63)
+_EXACT = 1 << 53
 
 
 class BadJson(ValueError):
@@ -23,7 +24,7 @@ class BadJson(ValueError):
 
 
 def parse_json(data: bytes, *, max_depth: int = 32, max_elements: int = 10_000) -> Any:
-    """The value of a JSON text; raises ``BadJson`` for anything unfit."""
+    """The value of a JSON text, in which ``7.0`` is the integer 7; raises ``BadJson`` for anything unfit."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -76,7 +77,8 @@ def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise BadJson("must not have a number beyond the range of a double")
-    return number
+    # 7.0 is an integer to JSON Schema, and some languages write every number so; beyond this no double is exact.
+    return int(number) if number.is_integer() and -_EXACT < number < _EXACT else number
 
 
 def _integer(text: str) -> int:

@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 
 from router.http.door import is_open
 from router.messages.base import Message
+from router.messages.fields import is_acting_user
+from router.messages.layout import wire_name
 
 _REF = "#/components/schemas/"
 
@@ -59,9 +61,21 @@ def _frame_of(cls: type[Message], payload: Mapping[str, Any], data: Mapping[str,
     if cls.model_fields["guild_id"].is_required() and not cls.__operation__.payload_guild:
         properties["guildId"] = {"type": "string"}
         required.append("guildId")
-    if payload.get("required"):
+    if payload.get("required") or "anyOf" in payload:  # each rule of a choice demands a field
         required.append("data")
-    return {"type": "object", "properties": properties, "required": required}
+    frame: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+    if who := _acting_user(cls):  # beside the payload or in it
+        beside = {"properties": {"userId": {"type": "string"}}, "required": ["userId"]}
+        inside = {"properties": {"data": {"required": [who]}}, "required": ["data"]}
+        frame["anyOf"] = [beside, inside]
+    return frame
+
+
+def _acting_user(cls: type[Message]) -> str:
+    """The payload field that must name the acting user, unless the field beside it does; "": there is none."""
+    name = cls.__operation__.actor
+    field = cls.model_fields.get(name)
+    return wire_name(name, field) if field is not None and is_acting_user(field) else ""
 
 
 def _lifted(schema: dict[str, Any]) -> dict[str, Any]:

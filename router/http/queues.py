@@ -16,9 +16,12 @@ from router.http.models import AcceptedBody, Answered, EventAnswer
 from router.http.problems import HttpProblem
 from router.http.sending import message_of, options_of
 from router.http.views import accepted_body
+from router.messages.canonical import STRING
+from router.messages.fields import Word
 from router.queues import QueueView
 from router.router import Router
 
+Message = Annotated[str, Field(max_length=STRING)]
 routes = APIRouter(prefix="/api/queue", tags=["queues"], route_class=StrictRoute)
 
 
@@ -83,17 +86,17 @@ class ChatBody(Given):
 
     user_id: IdText
     conversation_id: IdText
-    message: str
-    force_agent: Annotated[str, Field(min_length=1)] | None = None
+    message: Message
+    force_agent: Word | None = None
     priority: Priority | None = None
 
 
 class ProactiveBody(Given):
     """Something an agent does unasked."""
 
-    action_type: str
-    agent_type: str
-    message: str
+    action_type: Word
+    agent_type: Word
+    message: Message
     user_id: IdText
     conversation_id: IdText
     timing: Literal["immediate", "delayed"] = "immediate"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from annotated_types import MaxLen, MinLen
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from router.messages.base import Command
@@ -22,6 +22,14 @@ _UNKNOWN_MESSAGE = 10_008
 
 def _empty() -> PydanticCustomError:
     return PydanticCustomError("empty", "must have content, embeds, components or files")
+
+
+def _one_of(*names: str, least: int) -> ConfigDict:
+    """The description of a rule below: one of these is there, and (``least`` 1) not empty."""
+    some: dict[str, JsonValue] = {
+        "anyOf": [{"type": "string", "minLength": least}, {"type": "array", "minItems": least}]
+    }
+    return ConfigDict(json_schema_extra={"anyOf": [{"properties": {name: some}, "required": [name]} for name in names]})
 
 
 class ChannelCommand(Command, queue="bot:commands", subject="channel:{channel_id}", channel="channel_id"):
@@ -37,6 +45,8 @@ class SendMessage(
     compensation="DELETE_MESSAGE",
 ):
     """Send a message to a channel; twice sends it twice."""
+
+    model_config = _one_of("content", "embeds", "components", "files", least=1)
 
     content: Content | None = None
     embeds: Embeds | None = None
@@ -66,6 +76,8 @@ class SendDM(
 ):
     """Send a direct message; in the lane of its recipient, so that it goes out before the ban behind it."""
 
+    model_config = _one_of("content", "embeds", least=1)
+
     user_id: Id = Field(validation_alias=TARGET, serialization_alias="userId", description="the recipient")
     content: Content | None = None
     embeds: Embeds | None = None
@@ -88,6 +100,8 @@ class EditMessage(
     compensation="EDIT_MESSAGE",
 ):
     """Change an own message; what is left out stays as it is, an empty text or list removes it."""
+
+    model_config = _one_of("content", "embeds", "components", least=0)
 
     message_id: Id
     content: Content | None = None
@@ -125,7 +139,7 @@ class BulkDeleteMessages(
 ):
     """Delete up to a hundred messages at once, none of them older than two weeks (Discord's bounds)."""
 
-    message_ids: Annotated[tuple[Id, ...], MinLen(1), MaxLen(100)]
+    message_ids: Annotated[tuple[Id, ...], MinLen(1), MaxLen(100)] = Field(json_schema_extra={"uniqueItems": True})
     reason: Reason | None = None
 
     @model_validator(mode="after")

@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 from annotated_types import MaxLen, MinLen
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from router.messages.base import Command
 from router.messages.fields import Count, Flag, Id, Json, JsonObject, Word, acting_user
 
 RELOAD_WINDOW = 5_000  # ms; what is reloaded may have changed right after
+
+
+_NULL: dict[str, JsonValue] = {"type": "null"}
+_A_PART: dict[str, JsonValue] = {
+    "properties": {"config": {"type": "object"}, "configPath": _NULL, "value": _NULL},
+    "required": ["config"],
+}
+_A_VALUE: dict[str, JsonValue] = {
+    "properties": {"config": _NULL, "configPath": {"type": "string"}},
+    "required": ["configPath"],
+}
 
 
 class ConfigCommand(Command, queue="bot:config", subject="config", permissions=("MANAGE_GUILD",)):
@@ -29,6 +40,8 @@ class UpdateConfig(
     sensitive=("config", "value"),
 ):
     """Change a guild's configuration: a part of it (``config``), or one value by its path."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_A_PART, _A_VALUE]})
 
     guild_id: Id
     config: JsonObject | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, cast
+from types import NoneType
+from typing import Annotated, Any, cast, get_args
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -107,13 +108,18 @@ def _json(value: object) -> Any:
         raise PydanticCustomError("json", cast("Any", error.rule)) from None
 
 
-def _filled(names: tuple[str, ...]) -> Callable[[dict[str, Any]], object]:
-    return lambda data: next((data[name] for name in names if data.get(name) is not None), None)
+def _acting_user(data: dict[str, Any]) -> object:
+    return data.get("actor_id")
 
 
 def acting_user() -> Any:
     """A payload field that names the acting user; left out, it is the message's ``actor_id``."""
-    return Field(default_factory=_filled(("actor_id",)), validate_default=True)
+    return Field(default_factory=_acting_user, validate_default=True)
+
+
+def is_acting_user(field: FieldInfo) -> bool:
+    """Whether a field is one of ``acting_user``, and cannot stay empty."""
+    return field.default_factory is _acting_user and NoneType not in get_args(field.annotation)
 
 
 Millis = Annotated[int, Strict(), Ge(0), Le((1 << 53) - 1), BeforeValidator(to_millis)]
@@ -128,15 +134,19 @@ Amount = Annotated[float, Strict(), Ge(0)]
 
 Text = Annotated[str, Strict()]
 Name = Annotated[Text, MaxLen(100)]
-Word = Annotated[Text, MinLen(1), MaxLen(100)]
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"  #: as ``actors.codec.check_text``
+Word = Annotated[Text, MinLen(1), MaxLen(100), Field(pattern=LINE_PATTERN)]
+"""A name on one line; fit to be a part of a lane's name."""
 Line = Annotated[Text, MaxLen(512)]
 Reason = Annotated[Text, MaxLen(512)]
 """A Discord audit reason: a longer one makes Discord refuse the action."""
 Content = Annotated[Text, MaxLen(2_000)]
 """A Discord message's text."""
 LongText = Annotated[Text, MaxLen(STRING)]
-Url = Annotated[Text, MaxLen(2_048), Field(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
-Link = Annotated[Text, MaxLen(2_048), Field(pattern=r"^(?:https?:/)?/[^\s\x00-\x1f\x7f]+$")]
+# Spaces by name: what \s is differs between the dialects of readers of a schema.
+_SOLID = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
+Url = Annotated[Text, MaxLen(2_048), Field(pattern=f"^https?://{_SOLID}+$")]
+Link = Annotated[Text, MaxLen(2_048), Field(pattern=f"^(?:https?:/)?/{_SOLID}+$")]
 """An address, or a path on the dashboard's own site."""
 Bits = Annotated[Text, Field(pattern=r"^[0-9]{1,40}$")]
 """A permission field: a decimal string, because it outgrows what JSON numbers keep."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from annotated_types import MaxLen, MinLen
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from router.messages.base import Task
@@ -16,6 +16,10 @@ from router.messages.priority import Priority
 
 class TaskSchedule(Payload):
     """When it runs: by a cron expression, or every so many milliseconds, or once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"properties": {name: {"type": "null"}}} for name in ("cron", "interval")]}
+    )
 
     cron: Annotated[Text, MinLen(9), MaxLen(200)] | None = None
     interval: Positive | None = None

@@ -15,7 +15,7 @@ from router.messages.base import Message
 from router.messages.body import pack_body, unpack_body, with_field
 from router.messages.canonical import Unfit, invalid
 from router.messages.deadlines import time_to_start
-from router.messages.fields import ID_RULE, is_id
+from router.messages.fields import ID_RULE, LINE_PATTERN, is_id
 from router.messages.layout import layout_of
 from router.messages.priority import Priority, priority_of
 from router.messages.registry import Catalog, catalog
@@ -24,6 +24,7 @@ from router.messages.wire import read_payload
 LATEST = (1 << 53) - 1
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_LINE = re.compile(LINE_PATTERN)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -64,8 +65,9 @@ def seal(
     actor = user or actor_of(message)
     guild = guild_of(message, actor)
     subject = layout.subject(message)
-    if len(subject) > 128 or not subject.isprintable():
-        raise InvalidMessage(f"subject {operation.subject}", "must be at most 128 printable characters", shape(subject))
+    if len(subject) > 128 or not (subject.isprintable() or _LINE.fullmatch(subject)):
+        rule = "must be at most 128 characters, none of them a control character or line break"
+        raise InvalidMessage(f"subject {operation.subject}", rule, shape(subject))
     begins = due_at or now
     if expires_in_ms is None:
         expires_at = begins + time_to_start(level, realtime=realtime, reliable=reliable, own=operation.expires)

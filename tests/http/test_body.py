@@ -29,6 +29,16 @@ def test_every_json_value_comes_through_unchanged(value: object, ascii_only: boo
     assert parse_body(text.encode()) == value
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    assert [(type(n), n) for n in parse_body(b"[7.0, 7e2, -0.0, 0.5]")] == [
+        (int, 7),
+        (int, 700),
+        (int, 0),
+        (float, 0.5),
+    ]
+    assert [type(n) for n in parse_body(b"[9007199254740991.0, 9007199254740992.0]")] == [int, float]
+
+
 @pytest.mark.parametrize(
     ("data", "rule"),
     [

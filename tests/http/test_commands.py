@@ -173,10 +173,10 @@ def test_snake_case_is_accepted(served: Served) -> None:
         ({"delayMs": -1}, "delayMs"),
         ({"priority": True}, "priority"),
         ({"priority": "7"}, "priority"),
-        ({"priority": 5.0}, "priority"),
+        ({"priority": 5.5}, "priority"),
         ({"priority": []}, "priority"),
         ({"delayMs": "100"}, "delayMs"),
-        ({"delayMs": 1.0}, "delayMs"),
+        ({"delayMs": 1.5}, "delayMs"),
         ({"delayMs": True}, "delayMs"),
         ({"ttlMs": "5000"}, "ttlMs"),
         ({"requiresRealTime": "yes"}, "requiresRealTime"),
@@ -203,7 +203,7 @@ def test_a_broken_field_is_422_with_field_shape_and_rule(served: Served, change:
     assert served.client.get("/api/metrics").json()["messagesPublished"] == before
 
 
-@pytest.mark.parametrize("priority", [0, 11, True, "7", "urgent", 5.0, [], {}])
+@pytest.mark.parametrize("priority", [0, 11, True, "7", "urgent", 5.5, [], {}])
 def test_a_broken_priority_is_told_in_one_line(served: Served, priority: object) -> None:
     problem = served.send(priority=priority).json()
     assert (problem["field"], len(problem["errors"])) == ("priority", 1)

@@ -77,6 +77,15 @@ def test_every_type_of_the_catalog_is_described_with_its_payload(served: Served,
     assert {"userId", "reason", "deleteMessageDays"} <= schema["components"]["schemas"][payload]["properties"].keys()
 
 
+@pytest.mark.parametrize(("type_", "who"), [("BAN_USER", "moderatorId"), ("UPDATE_CONFIG", "updatedBy")])
+def test_who_acts_is_demanded_beside_the_payload_or_in_it(schema: dict[str, Any], type_: str, who: str) -> None:
+    components = schema["components"]["schemas"]
+    frame = components[components["CommandBody"]["discriminator"]["mapping"][type_].rpartition("/")[2]]["allOf"][1]
+    assert [way["required"] for way in frame["anyOf"]] == [["userId"], ["data"]]
+    assert frame["anyOf"][1]["properties"]["data"]["required"] == [who]
+    assert {"type", "guildId", "data"} <= set(frame["required"])
+
+
 def test_an_own_type_is_described_at_once() -> None:
     catalog = Catalog([BanUser])
     app = create_app(Router(catalog=catalog))

@@ -335,7 +335,8 @@ def test_a_subject_that_would_break_a_line_is_refused() -> None:
     class Touch(Command, type="TOUCH", subject="pet:{pet}", catalog=mine):
         pet: str
 
-    assert put(Touch(pet="rex")).subject == "pet:rex"
+    for pet in ("rex", "\ue000", "a\u00a0b"):
+        assert put(Touch(pet=pet)).subject == f"pet:{pet}"
     for pet in ("a\nb", "x" * 130, "a\u2028"):
         with pytest.raises(InvalidMessage, match="subject"):
             put(Touch(pet=pet))
