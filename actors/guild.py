@@ -69,7 +69,7 @@ class GuildActor(Actor):
         self._newest = 0  # the highest position that ever came
         self._parked: list[Place] = []
         self._reminded = 0
-        self._was_idle = False
+        self._was_idle = True
         self._in_hand = ""  # the envelope that a crash is blamed on
         self._starting: Holding | None = None  # entered, for the rest of this slice
         self._partition = 0 if tools.holdings is None else tools.holdings.partition(guild)
@@ -140,6 +140,8 @@ class GuildActor(Actor):
         if self._loading:
             return
         now = self.clock.now()
+        if self._was_idle and self._lanes:  # before the pump: whoever is refused there waits to be woken
+            self._tools.guilds.busy(self._guild)
         for place in self._lanes.expired(now):
             self._in_hand = place.envelope.id
             self._finish(place, Finish(overdue(attempts=place.attempts, doubt=place.doubt), LATE), now)
@@ -150,8 +152,6 @@ class GuildActor(Actor):
         idle = not self._lanes
         if idle:
             self._tools.guilds.idle(self._guild, now)
-        elif self._was_idle:
-            self._tools.guilds.busy(self._guild)
         self._was_idle = idle
 
     def _remind(self, now: int) -> None:

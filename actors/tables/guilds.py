@@ -109,6 +109,11 @@ class Guilds:
         """The guilds that live now."""
         return list(self._refs)
 
+    def awake(self) -> list[str]:
+        """Those of them that have something to do."""
+        with self._lock:
+            return list(self._refs.keys() - self._idle.keys())
+
     def forget(self, guild: str, ref: Ref) -> None:
         """The actor behind ``ref`` is gone for good; the next message starts a new one."""
         with self._lock:

@@ -359,6 +359,27 @@ def test_a_router_that_slept_goes_on_if_nobody_took_its_partitions(town: Town, s
     house.at_rest_here()
 
 
+def test_only_guilds_that_have_work_are_woken_after_a_sleep(town: Town) -> None:
+    """Of 100,000 guilds most have none, and to wake them all takes longer than a lease."""
+    house = town.house()
+    house.direct.usual = None
+    for number in range(20):
+        house.send(f"done{number}", guild=f"idle{number}")
+        house.finish(f"done{number}")
+    for id_ in "ab":
+        house.send(id_, guild="g")
+    town.run()
+    woken: list[str] = []
+    wake = house.engine.tables.guilds.wake
+    house.engine.tables.guilds.wake = lambda guild, message: (woken.append(guild), wake(guild, message))[1]
+    house.doze()
+    town.advance(1.0)
+    house.finish("a")
+    house.wake()
+    town.until(lambda: house.held == ["b"], 0.2)
+    assert set(woken) == {"g"}
+
+
 def test_what_was_decided_before_the_sleep_is_not_written_after_it(town: Town, two: tuple[House, House]) -> None:
     """The partition is won back, under another token: what was decided under the old one must not pass for it."""
     first, second = two
