@@ -103,9 +103,9 @@ def test_the_rest_of_a_known_answer_is_not_waited_for_for_ever(monkeypatch: pyte
     async def send(url: str) -> None:
         client = Http("test")
         try:
-            assert await client.send("POST", url) == (200, *(await client.send("POST", url))[1:])
-            answer = await client.send("POST", url)
-            assert (answer.status, answer.body, answer.whole) == (200, b"abc", False)
+            for _ in range(2):  # the connection of the first one can carry no other
+                answer = await client.send("POST", url)
+                assert (answer.status, answer.body, answer.whole) == (200, b"abc", False)
         finally:
             await client.close()
 
