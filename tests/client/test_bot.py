@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -350,18 +351,18 @@ def test_stopping_drains(served: Served) -> None:
     run(story)
 
 
-def test_stopping_without_patience_leaves_what_runs_in_doubt(served: Served) -> None:
+def test_stopping_without_patience_leaves_what_runs_in_doubt() -> None:
     begun = asyncio.Event()
 
-    async def story() -> None:
-        bot = made(served.daemon.url)
+    async def story(url: str) -> None:
+        bot = made(url)
 
         @bot.handler(SendMessage)
         async def saying(command: SendMessage, ctx: Any) -> None:
             begun.set()
             await asyncio.Event().wait()
 
-        async with client(served.daemon.url) as router:
+        async with client(url) as router:
             await bot.start()
             sent = await router.send(say("x"))
             await begun.wait()
@@ -370,7 +371,8 @@ def test_stopping_without_patience_leaves_what_runs_in_doubt(served: Served) -> 
                 seen = [event async for event in until_doubt(events)]
             assert seen[-1] == "in_doubt"
 
-    run(story)
+    with serve(drain=0.1) as served:  # it waits for the bot to come back and tell
+        run(partial(story, served.daemon.url))
 
 
 async def until_doubt(events: AsyncIterator[Happening | Gap]) -> AsyncIterator[str]:
