@@ -17,7 +17,7 @@ from router.permissions import ALLOWED, Allowed, Decision, Denied, PermissionAut
 from tests.chaos.load import wait_until
 from tests.permissions.worlds import GUILD, HELPER, MODERATOR, NOW, USER, directory
 
-CAP = 10.0
+CAP = 30.0
 
 
 class House:
@@ -98,8 +98,14 @@ def test_what_cannot_be_told_waits_uncharged_and_is_never_executed_unchecked() -
         assert house.decisions(response.request_id) == ["unknown", "allowed"]
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who could not tell is asked again in a moment."""
+    monkeypatch.setattr("router.protocols.guard.HARDLY", 20)
+
+
 @pytest.mark.parametrize("quick", [False, True])
-def test_an_authorizer_that_fails_or_talks_nonsense_allows_nothing(quick: bool) -> None:
+def test_an_authorizer_that_fails_or_talks_nonsense_allows_nothing(soon: None, quick: bool) -> None:
     answers: list[Any] = [OSError("no directory"), True, None]
 
     class Broken:
@@ -114,7 +120,7 @@ def test_an_authorizer_that_fails_or_talks_nonsense_allows_nothing(quick: bool) 
 
     house = House(Broken())
     with house.router:
-        response = house.ban(expires_in=2.5)
+        response = house.ban(expires_in=1.0)
         assert response.status == "expired"
     assert answers == []
     assert house.done == []
@@ -137,7 +143,7 @@ def test_a_slow_authorizer_holds_up_nobody_else() -> None:
         assert slow.result(CAP).status == "ok"
 
 
-def test_an_authorizer_that_takes_too_long_could_not_tell() -> None:
+def test_an_authorizer_that_takes_too_long_could_not_tell(soon: None) -> None:
     free = threading.Event()
     asked: list[str] = []
 
