@@ -25,7 +25,7 @@ TOKENS = f"admin:a-secret,bot:b-secret,client:c-secret@{GUILD}"
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    with serve(tokens=TOKENS, socket_hello_timeout=0.3, socket_subscriptions=2) as served:
+    with serve(tokens=TOKENS, socket_subscriptions=2) as served:
         yield served
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_token_is_401_before_the_upgrade_and_4401_after(served: Served) 
 
 
 def test_nothing_is_heard_before_the_first_frame_and_that_must_come_in_time(served: Served) -> None:
-    with Peer(url_of(served), token="a-secret") as peer:
+    with serve(socket_hello_timeout=0.1) as impatient, Peer(url_of(impatient)) as peer:
         assert peer.closed() == (4408, "no hello in time")
     with Peer(url_of(served), token="a-secret") as peer:
         peer.say("ping")
