@@ -16,7 +16,7 @@ from router.event_log import EventLog, Gap, Logged, Reader, Wanted
 from router.messages import BroadcastNotification, MemberLeft
 from router.router import Router
 
-CAP = 5.0
+CAP = 30.0
 
 
 def envelope(guild: str = "1", type_: str = "BAN_USER", id_: str = "a", body: bytes = b"") -> Envelope:

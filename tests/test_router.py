@@ -26,6 +26,7 @@ from router.messages import (
 GUILD = "81384788765712384"
 USER = "175928847299117063"
 MODERATOR = "53908232506183680"
+CAP = 30  # s
 
 
 def ban(user: str = USER, reason: str = "spam") -> BanUser:
@@ -50,8 +51,8 @@ def test_a_command_is_accepted_executed_answered_and_explained(store: str) -> No
 
     with router:
         reply = router.send(ban(), correlation_id="form-7")
-        assert reply.accepted(5).sequence == 1
-        response = reply.result(5)
+        assert reply.accepted(CAP).sequence == 1
+        response = reply.result(CAP)
         assert (response.status, response.method, response.data) == ("ok", "direct", {"banned": USER, "attempt": 1})
         assert [line.outcome for line in response.attempts] == ["applied"]
         view = reply.status()
@@ -76,7 +77,7 @@ def test_ban_unban_ban_is_three_operations_and_ban_ban_is_one(store: str) -> Non
         done.append("unban")
 
     with router:
-        answers = [router.request(command, timeout=5) for command in (ban(), ban(reason="again"), unban(), ban())]
+        answers = [router.request(command, timeout=CAP) for command in (ban(), ban(reason="again"), unban(), ban())]
     assert [answer.duplicate for answer in answers] == [False, True, False, False]
     assert done == ["ban", "unban", "ban"]
 
@@ -92,14 +93,14 @@ def test_a_refused_wish_may_be_wished_again_and_an_idempotency_key_stands(store:
             raise verdict
 
     with router:
-        refused = router.request(ban(), timeout=5)
+        refused = router.request(ban(), timeout=CAP)
         assert (refused.status, refused.error and refused.error.code) == ("rejected", "missing_permission")
-        assert router.request(ban(), timeout=5).status == "noop"
-        keyed = router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=5)
+        assert router.request(ban(), timeout=CAP).status == "noop"
+        keyed = router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=CAP)
         assert not keyed.duplicate
-        assert router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=5).duplicate
+        assert router.request(ban("80351110224678912"), idempotency_key="form-1", timeout=CAP).duplicate
         with pytest.raises(KeyReusedError):
-            router.request(ban("80351110224678912", "other"), idempotency_key="form-1", timeout=5)
+            router.request(ban("80351110224678912", "other"), idempotency_key="form-1", timeout=CAP)
 
 
 def test_a_dead_letter_is_listed_replayed_within_its_bound_and_purged(store: str) -> None:
@@ -115,14 +116,14 @@ def test_a_dead_letter_is_listed_replayed_within_its_bound_and_purged(store: str
         return SendMessage(guild_id=GUILD, channel_id="381870553235193857", content="hello")
 
     with router:
-        dead = router.request(message(), timeout=5)
+        dead = router.request(message(), timeout=CAP)
         assert dead.status == "dead"
         assert [letter.id for letter in router.dead_letters.list()] == [dead.request_id]
         assert router.dead_letters.replay(dry_run=True).ids == [dead.request_id]
         settled = threading.Event()
         router.hub.subscribe(lambda kind, _: settled.set() if kind == "settled" else None)
         assert router.dead_letters.replay([dead.request_id]).ids == [dead.request_id]
-        assert settled.wait(5)
+        assert settled.wait(CAP)
         assert router.dead_letters.replay([dead.request_id]).refused == [dead.request_id]
         assert router.dead_letters.purge() == 1
         assert router.dead_letters.list() == []
@@ -138,12 +139,12 @@ def test_a_paused_queue_starts_nothing_and_goes_on_when_resumed(store: str) -> N
     with router:
         router.queues.pause("bot:moderation")
         reply = router.send(ban())
-        reply.accepted(5)
+        reply.accepted(CAP)
         assert router.queues.size("bot:moderation") == 1
         with pytest.raises(pykka.Timeout):
             reply.result(0.05)
         router.queues.resume("bot:moderation")
-        assert reply.result(5).success
+        assert reply.result(CAP).success
 
 
 def test_a_command_that_waits_can_be_cancelled_and_one_that_ended_cannot(store: str) -> None:
@@ -155,11 +156,11 @@ def test_a_command_that_waits_can_be_cancelled_and_one_that_ended_cannot(store: 
 
     with router:
         later = router.send(ban(), delay=3600)
-        later.accepted(5)
+        later.accepted(CAP)
         assert later.cancel()
-        assert later.result(5).status == "cancelled"
+        assert later.result(CAP).status == "cancelled"
         now = router.send(ban())
-        now.result(5)
+        now.result(CAP)
         assert not now.cancel()
 
 
@@ -175,7 +176,7 @@ def test_the_proxy_is_pykkas_and_knows_types_declared_after_it_was_made() -> Non
         assert isinstance(proxy, pykka.ActorProxy)
         future = proxy.ban_user(guild_id=GUILD, user_id=USER, moderator_id=MODERATOR, reason="spam")
         assert isinstance(future, pykka.Future)
-        assert future.get(timeout=5).data == {"banned": USER}
+        assert future.get(timeout=CAP).data == {"banned": USER}
 
         class FeedDragon(Command, type="FEED_DRAGON", subject="dragon:{dragon_id}", key=("dragon_id",)):
             dragon_id: Id
@@ -184,7 +185,7 @@ def test_the_proxy_is_pykkas_and_knows_types_declared_after_it_was_made() -> Non
         def feed(command: FeedDragon, ctx: Any) -> str:
             return command.dragon_id
 
-        assert router.proxy().feed_dragon(dragon_id="smaug").get(timeout=5).data == "smaug"
+        assert router.proxy().feed_dragon(dragon_id="smaug").get(timeout=CAP).data == "smaug"
 
 
 def test_a_reply_is_awaited_without_blocking_the_loop() -> None:
@@ -200,7 +201,7 @@ def test_a_reply_is_awaited_without_blocking_the_loop() -> None:
         async with router:
             reply = router.send(ban())
             await reply.acceptance
-            waiting = asyncio.ensure_future(router.arequest(ban(), timeout=5))  # the same: attaches
+            waiting = asyncio.ensure_future(router.arequest(ban(), timeout=CAP))  # the same: attaches
             while ticks < 3:
                 ticks += 1
                 await asyncio.sleep(0)
@@ -224,7 +225,7 @@ def test_subscribers_and_listeners_from_before_the_start_outlive_new_settings() 
     )
     with router:
         router.publish(event)
-        assert heard.wait(5)
+        assert heard.wait(CAP)
     assert "published" in kinds
 
 
@@ -235,16 +236,16 @@ def test_wrong_input_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(TypeError, match="no option colour"):
         router.send(ban(), colour="red")
     with pytest.raises(ShuttingDown):
-        router.send(ban()).result(5)  # not started
+        router.send(ban()).result(CAP)  # not started
 
 
 def test_what_was_accepted_before_a_stop_is_done_after_the_start(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'router.db'}"
     with Router(store=store) as nobody_handles:
         reply = nobody_handles.send(ban())
-        reply.accepted(5)
+        reply.accepted(CAP)
     with pytest.raises(ShuttingDown):
-        reply.result(5)
+        reply.result(CAP)
     router, done = Router(store=store), threading.Event()
 
     @router.handler(BanUser)
@@ -252,7 +253,7 @@ def test_what_was_accepted_before_a_stop_is_done_after_the_start(tmp_path: Path)
         done.set()
 
     with router:
-        assert done.wait(5)
+        assert done.wait(CAP)
 
 
 def test_an_answer_is_put_into_the_queue_its_sender_named_once_for_each_sender(store: str) -> None:
@@ -272,10 +273,10 @@ def test_an_answer_is_put_into_the_queue_its_sender_named_once_for_each_sender(s
     router.subscribe("dashboard:replies", take)
     with router:
         first = router.send(ban(), reply_to="dashboard:replies")
-        first.result(5)
+        first.result(CAP)
         second = router.send(ban(), reply_to="dashboard:replies")
-        second.result(5)
-        assert both.wait(5)
+        second.result(CAP)
+        assert both.wait(CAP)
     by_id = {message.request_id: message for message in answers}
     assert by_id.keys() == {first.id, second.id}
     assert by_id[first.id].response["data"] == {"banned": True}
@@ -293,8 +294,8 @@ def test_an_installation_says_how_much_its_store_remembers(tmp_path: Path) -> No
 
     with router:
         for user in (USER, "80351110224678912"):
-            assert router.request(ban(user), timeout=5).status == "dead"
-        router.engine.store_call(lambda store, now: store.sweep(now, 100)).get(5)
+            assert router.request(ban(user), timeout=CAP).status == "dead"
+        router.engine.store_call(lambda store, now: store.sweep(now, 100)).get(CAP)
         assert len(router.dead_letters.list()) == 1
 
 
@@ -309,9 +310,9 @@ def test_wrong_calls_of_a_proxy_fail_alone_and_the_router_goes_on() -> None:
         proxy = router.proxy()
         for _ in range(20):
             with pytest.raises(InvalidMessage):
-                proxy.ban_user(guild_id=GUILD, user_id="a b", moderator_id=MODERATOR, reason="spam").get(timeout=5)
+                proxy.ban_user(guild_id=GUILD, user_id="a b", moderator_id=MODERATOR, reason="spam").get(timeout=CAP)
             proxy.ban_user.defer(guild_id=GUILD)
-        assert router.request(ban(), timeout=5).success
+        assert router.request(ban(), timeout=CAP).success
 
 
 def test_the_id_of_a_duplicate_leads_to_the_original(store: str) -> None:
@@ -323,9 +324,9 @@ def test_the_id_of_a_duplicate_leads_to_the_original(store: str) -> None:
 
     with router:
         first, second = router.send(ban()), None
-        first.result(5)
+        first.result(CAP)
         second = router.send(ban())
-        assert second.result(5).original == first.id
+        assert second.result(CAP).original == first.id
         view, story = second.status(), router.explain(second.id)
         assert view is not None
         assert story is not None
@@ -339,17 +340,17 @@ def test_an_id_used_for_another_command_is_refused_and_harms_nobody(store: str) 
 
     @router.handler(BanUser)
     def handle(command: BanUser, ctx: Any) -> str:
-        assert gate.wait(5)
+        assert gate.wait(CAP)
         return command.user_id
 
     with router:
         first = router.send(ban(), id="mine")
-        first.accepted(5)
+        first.accepted(CAP)
         with pytest.raises(KeyReusedError):
-            router.send(ban("80351110224678912"), id="mine").result(5)
+            router.send(ban("80351110224678912"), id="mine").result(CAP)
         gate.set()
-        assert first.result(5).data == USER
-        assert router.request(ban("80351110224678912"), timeout=5).success
+        assert first.result(CAP).data == USER
+        assert router.request(ban("80351110224678912"), timeout=CAP).success
 
 
 def test_a_command_whose_handler_has_no_thread_before_its_deadline_is_not_executed_late() -> None:
@@ -359,19 +360,19 @@ def test_a_command_whose_handler_has_no_thread_before_its_deadline_is_not_execut
     @router.handler(BanUser)
     def handle(command: BanUser, ctx: Any) -> None:
         began.append(command.user_id)
-        assert gate.wait(5)
+        assert gate.wait(CAP)
 
     with router:
         first = router.send(ban())
         late = router.send(ban("80351110224678912"), expires_in=0.2)
-        late.accepted(5)
+        late.accepted(CAP)
         deadline = late.status()
         assert deadline is not None
         while router.clock.now() <= deadline.expires_at:
             gate.wait(0.02)  # real time: the deadline is a promise about real time
         gate.set()
-        assert first.result(5).success
-        assert late.result(5).status == "expired"
+        assert first.result(CAP).success
+        assert late.result(CAP).status == "expired"
         assert began == [USER]
 
 
@@ -407,8 +408,8 @@ def test_a_question_that_breaks_the_store_costs_nobody_a_command(store: str) -> 
     with router:
         for _ in range(10):
             with pytest.raises(Exception, match=r".+"):
-                router.engine.store_call(lambda store, _: 1 // 0).get(5)
-        assert router.request(ban(), timeout=5).success
+                router.engine.store_call(lambda store, _: 1 // 0).get(CAP)
+        assert router.request(ban(), timeout=CAP).success
 
 
 def test_a_protocol_nobody_has_and_options_of_the_wrong_kind_are_refused_at_once() -> None:
@@ -439,11 +440,11 @@ def test_a_router_can_be_started_again_after_a_stop(store: str) -> None:
         return None
 
     with router:
-        assert router.request(ban(), timeout=5).success
+        assert router.request(ban(), timeout=CAP).success
     with pytest.raises(ShuttingDown):
         router.proxy()
     with router:
-        assert router.request(ban("80351110224678912"), timeout=5).success
+        assert router.request(ban("80351110224678912"), timeout=CAP).success
 
 
 def test_what_is_sensitive_does_not_show_in_a_message_that_is_logged() -> None:
@@ -474,5 +475,5 @@ def test_failed_entries_of_a_queue_are_seen_and_replayed(store: str) -> None:
         assert (entry.id, entry.type) == (id_, "MODERATION_ACTION_COMPLETED")
         broken.clear()
         assert router.queues.replay_failed("moderation:events") == 1
-        assert heard.wait(5)
+        assert heard.wait(CAP)
         subscription.cancel()

@@ -12,7 +12,7 @@ from router.messages.base import Message
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 
-CAP = 10.0  # seconds a test waits for what must come
+CAP = 30.0  # seconds a test waits for what must come
 
 
 class Bench(Protocol):

@@ -40,7 +40,7 @@ from router.stores.contract_queues import entry, take
 TTL = 400
 """Milliseconds a lease of this suite lasts; short, because some of it waits for one to lapse."""
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """Seconds that news may take."""
 
 GLANCE = 0.02

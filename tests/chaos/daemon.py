@@ -19,7 +19,7 @@ from tests.chaos.load import Order, Told, accepted, refused, silent
 from tests.chaos.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
-READY = 30.0
+READY = 60.0
 """Seconds until a daemon must answer: imports on a machine with much else to do."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from router.cli.client import Client
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Process:

@@ -24,7 +24,7 @@ from tests.cli.test_serve import BOT, command
 from tests.servers.shared import options, server
 
 terminal = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

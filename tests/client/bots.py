@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class BotProcess:

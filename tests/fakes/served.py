@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-CAP = 10.0
+CAP = 30.0
 
 
 class Served:

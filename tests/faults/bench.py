@@ -17,7 +17,7 @@ from tests.faults.catalog import GUILD, Deed, Set, Strike, catalog
 from tests.faults.judge import Case, Fault, Seen
 from tests.faults.ledger import Ledger
 
-CAP = 15.0
+CAP = 30.0
 """Seconds a case may take; what has not been answered then never is."""
 
 

@@ -16,7 +16,7 @@ from router.messages.registry import Catalog
 from router.permissions import ALLOWED, Denied
 from tests.chaos.load import wait_until
 
-CAP = 10.0
+CAP = 30.0
 GUILD, OTHER, USER, MODERATOR = "81384788765712384", "613425648685547541", "175928847299117063", "53908232506183680"
 catalog = Catalog()
 

@@ -99,7 +99,7 @@ def test_s17_a_child_that_ignores_stop_is_forced_after_its_time_and_named(
     begun = time.monotonic()
     with caplog.at_level(logging.ERROR):
         runtime.stop()
-    assert 0.2 < time.monotonic() - begun < 2
+    assert 0.2 < time.monotonic() - begun < CAP
     assert "b did not stop within 0.3 s" in caplog.text
     assert "a did not" not in caplog.text
     assert journal.names("stopped") == ["a"]
@@ -239,7 +239,7 @@ def test_s20_a_dynamic_supervisor_stops_its_children_at_the_same_time(journal: J
     stopping.start()
     leave.set()
     stopping.join(CAP)
-    assert 0.3 < time.monotonic() - begun < 2
+    assert 0.3 < time.monotonic() - begun < CAP
     assert sorted(journal.names("stopped")) == ["short", "short too"]
     assert runtime.leaked_threads == 1
 
@@ -381,7 +381,7 @@ def test_stop_with_a_timeout_gives_up_on_who_still_runs(journal: Journal, gate: 
     assert entered.wait(CAP)
     begun = time.monotonic()
     runtime.stop(timeout=0.2)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < CAP
     assert runtime.wait_stopped(0) == "stopped"
     assert runtime.leaked_threads == 1
 

@@ -15,7 +15,7 @@ from tests.faults.ledger import Ledger
 
 catalog = Catalog()
 GUILD = "81384788765712384"
-CAP = 15.0
+CAP = 30.0
 
 
 class Expel(Command, type="SAGA_EXPEL", catalog=catalog, subject="user", idempotent=True):

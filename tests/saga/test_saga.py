@@ -13,7 +13,7 @@ from router.messages.registry import Catalog
 from router.permissions import ALLOWED, Denied
 from router.saga_progress import Line, Mark, Progress
 
-CAP = 10.0
+CAP = 30.0
 GUILD, USER, MODERATOR = "81384788765712384", "175928847299117063", "53908232506183680"
 catalog = Catalog()
 SOON = {"attempts": 3, "backoff_ms": 10}

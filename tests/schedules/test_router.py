@@ -17,7 +17,7 @@ from router.messages import ModerationActionCompleted, SendMessage, TimeoutUser
 
 GUILD = "81384788765712384"
 CHANNEL = "381870553235193857"
-CAP = 10
+CAP = 30
 
 
 def hello(text: str = "good morning") -> SendMessage:

