@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from threading import Event, Lock
@@ -88,6 +88,7 @@ class Engine(Orders):
         reply: Callable[[Envelope, Answer], None] | None = None,
         name: str = "",
         version: str = "",
+        said: Callable[[], Mapping[str, object]] = dict,
         extras: tuple[ChildSpec | SupervisorSpec, ...] = (),
     ) -> None:
         self.options = options or Options()
@@ -115,6 +116,7 @@ class Engine(Orders):
         if listeners is not None:
             self.tables.listeners = listeners
         self._version = version
+        self._said = said
         self._recovered = Event()
         self._stepper = stepper
         self._stopping = False
@@ -275,6 +277,7 @@ class Engine(Orders):
             "load": round(max(tables.load.level, *shares), 3),
             "lagMs": round(tables.load.lag, 1),
             "version": self._version,
+            **self._said(),
         }
 
     # ------------------------------------------------------------ the way in

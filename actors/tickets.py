@@ -64,6 +64,15 @@ def decode_ticket(data: bytes) -> Asked:
     return Asked(Ticket(decode(frame), frame, attempt, deadline, sequence, token, start_by), asker)
 
 
+def asker_of(data: bytes) -> str:
+    """Whom the outcome of an attempt is for whose envelope cannot be read; "": nobody can be told."""
+    try:
+        asker = _fields(data, "attempt", 2, ENVELOPE)[1]
+    except EnvelopeError:
+        return ""
+    return asker if type(asker) is str and len(asker) <= 128 else ""
+
+
 def encode_outcome(outcome: Outcome) -> bytes:
     """An outcome as bytes; raises ``EnvelopeError`` when a text of it has no UTF-8."""
     return pack((VERSION, *outcome[: _OUTCOME - 1]))  # what is not on this list stays in the process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actors.cluster import shared
@@ -11,6 +11,7 @@ from actors.policy.balancing import Balance
 from actors.ports import Backend, ExecutionProtocol, Probe
 from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
+from actors.sharing import Member
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from router.probes import QueueProbe, WebSocketProbe
@@ -19,6 +20,8 @@ from router.protocols.executor import Executor
 from router.protocols.guard import Guard, Guarded
 from router.protocols.handlers import Handlers
 from router.protocols.queue import QueueProtocol
+from router.protocols.websocket.everywhere import Everywhere
+from router.protocols.websocket.neighbours import BOTS
 from router.protocols.websocket.protocol import WebSocketProtocol
 from router.settings import Settings
 
@@ -46,6 +49,7 @@ class Protocols:
         executors_changed: Callable[[], None],
         guard: Guard,
         store: Backend,
+        members: Callable[[], Sequence[Member]],
     ) -> None:
         self._named_queues = named_queues
         self._guard = guard
@@ -64,23 +68,53 @@ class Protocols:
             router=sharing.router if sharing else "",
             bell=sharing.bell() if sharing else None,
             on_reach=executors_changed,
+            on_outcome=self._outcomes,
             check=guard.check,
         )
         self.websocket = WebSocketProtocol(
             clock=clock,
             timeout_ms=settings.websocket_timeout,
             balance=Balance(settings.socket_balance),
-            changed=executors_changed,
+            changed=self._bots_changed,
         )
+        self._executors_changed = executors_changed
+        #: the bots of all routers that share the store
+        self.everywhere: Everywhere | None = None
+        if sharing:
+            self.everywhere = Everywhere(
+                self.websocket,
+                named_queues,
+                desk,
+                sharing.router,
+                clock=clock,
+                members=members,
+                timeout_ms=settings.websocket_timeout,
+                changed=executors_changed,
+                check=guard.check,
+                discreet=guard.discreet,
+            )
 
     def probes(self) -> list[Probe]:
         """Looks at what lies behind them, besides the store, which is always looked at."""
         found: list[Probe] = [QueueProbe(self._named_queues), WebSocketProbe(self.websocket.bots)]
         return found if self.rest is None else [*found, *self.rest.probes()]
 
+    def about(self) -> Mapping[str, object]:
+        """What other routers may know of this one's executors: its bots."""
+        return {BOTS: self.websocket.bots()[0]} if self.everywhere is None else self.everywhere.about()
+
+    def _bots_changed(self) -> None:
+        if self.everywhere is not None:
+            self.everywhere.bots_changed()
+        self._executors_changed()
+
+    def _outcomes(self) -> None:
+        if self.everywhere is not None:
+            self.everywhere.outcomes()
+
     def all(self) -> list[ExecutionProtocol]:
         """In no order: the plan decides. Each stands behind the guard."""
-        found: list[ExecutionProtocol] = [self.direct, self.queue, self.websocket]
+        found: list[ExecutionProtocol] = [self.direct, self.queue, self.everywhere or self.websocket]
         if self.rest is not None:
             found.append(self.rest)
         return [Guarded(protocol, self._guard) for protocol in found]

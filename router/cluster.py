@@ -10,7 +10,7 @@ from actors.errors import EnvelopeError
 from actors.sharing import Lease, Member
 from actors.tables.holdings import Holdings, Stage
 
-KNOWN = ("backlog", "running", "load", "lagMs", "version")
+KNOWN = ("backlog", "running", "load", "lagMs", "version", "bots")
 """What a router says of itself; one of another version may say more or less."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from actors.engine import Engine
 from actors.runtime.promise import Promise
 from actors.tables.counters import CLASSES, EDGES
+from router.protocols.websocket.letters import QUEUES
 
 
 class Metrics:
@@ -80,6 +81,8 @@ class Metrics:
         counters = tables.counters
         depths = {name: stats.pending for name, stats in commands.items()}
         for name, stats in entries.items():
+            if name.startswith(QUEUES):
+                continue  # commands on their way to another router's bots: they count in the queues of their types
             depths[name] = depths.get(name, 0) + stats.waiting + stats.delayed
         settled = dict(counters.settled)
         succeeded = settled.get("ok", 0) + settled.get("noop", 0)

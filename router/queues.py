@@ -19,8 +19,9 @@ from actors.runtime.promise import Promise
 from router.status import LIBRARY
 
 PATIENCE = 30.0
-HIDDEN = ("lane:", "keys:")
-"""Names that begin so are no queues of anybody: lanes that wait for an operator, idempotency keys of events."""
+HIDDEN = ("lane:", "keys:", "bots:")
+"""Names that begin so are no queues of anybody: lanes that wait for an operator, idempotency keys of events, what is on
+its way to the bots of another router."""
 
 
 class QueueView(BaseModel):

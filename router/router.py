@@ -23,6 +23,7 @@ from actors.errors import KeyReusedError, ShuttingDown
 from actors.hub import Listeners
 from actors.messages import Submission
 from actors.outcome import Answer
+from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
 from actors.ports import AuditFilter, Entry, LoadMeter, Probe, Store
 from actors.runtime.clock import Clock, SystemClock
@@ -31,6 +32,7 @@ from actors.runtime.promise import Promise
 from actors.runtime.spec import ChildSpec
 from actors.runtime.testing import Stepper
 from actors.schedules import Schedule as StoredSchedule
+from actors.sharing import Member
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.timetable import Timetable
@@ -56,6 +58,7 @@ from router.protocols.context import Context
 from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
+from router.protocols.websocket.letters import QUEUES, RULES
 from router.proxy import CommandActor, command_actor
 from router.query_cache import QueryCache
 from router.query_desk import QueryDesk
@@ -109,7 +112,7 @@ class Router:
         self._listeners = Listeners()
         self.hub = EventHub(self._listeners, lambda: self.clock.now())  # noqa: PLW0108 - a restart makes another clock
         # Who subscribes before the start does so at the desk, which no new settings take away.
-        self._desk = Desk(lambda queue: self.settings.queue_rules(queue))  # noqa: PLW0108 - as above, settings may be others later
+        self._desk = Desk(self._queue_rules)
         self._subscriptions = Subscriptions(self._desk, lambda: self.protocols.executor.workshop, self._decode)
         self._stepper = stepper
         self._running = False
@@ -152,6 +155,7 @@ class Router:
             executors_changed=self._executors_changed,
             guard=self.guard,
             store=self.store,
+            members=self._members,
         )
         others = [probe for probe in self.probes if probe not in self._made]
         self._made = self.protocols.probes()
@@ -171,6 +175,7 @@ class Router:
             reply=self._publish_answer,
             name=f"{gethostname()}:{getpid()}",
             version=package_version(),
+            said=self.protocols.about,
             extras=(
                 ChildSpec("commands", self._command_actor, dispatcher="pool"),
                 ChildSpec("timetable", self._timetable, dispatcher="pool"),
@@ -193,6 +198,13 @@ class Router:
         self._health = Health(self.engine, settings.store)
         self._alerts = Alerts(self.engine)
         self._cluster = Cluster(self.engine, f"{gethostname()}:{getpid()}")
+
+    def _members(self) -> Sequence[Member]:
+        holdings = self.engine.tables.holdings
+        return () if holdings is None else holdings.members
+
+    def _queue_rules(self, queue: str) -> QueueRules:
+        return RULES if queue.startswith(QUEUES) else self.settings.queue_rules(queue)
 
     def _decode(self, envelope: Envelope) -> Message:
         return unseal(envelope, self.catalog)

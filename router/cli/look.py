@@ -49,7 +49,7 @@ def cluster(url: UrlOption = DEFAULT_URL, token: TokenOption = "", as_json: Json
     if as_json:
         show_json(answer)
         return
-    columns = ("name", "partitions", "backlog", "running", "load", "lagMs", "version")
+    columns = ("name", "partitions", "backlog", "running", "load", "lagMs", "bots", "version")
     rows = [
         (
             "*" if each["me"] else "",

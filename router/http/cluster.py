@@ -28,6 +28,7 @@ class Member(Body):
     load: float | None = Field(default=None, description="1.0 is all it can bear")
     lag_ms: float | None = Field(default=None, description="how late its actors are")
     version: str | None = None
+    bots: int | None = Field(default=None, description="connected to it over a WebSocket")
 
 
 class Partition(Body):

@@ -60,7 +60,8 @@ class QueueProtocol:
     ``queues``: the named queues consumed here; ``None``: those of all types that have a handler. ``wait_ms``: how long
     an entry may wait for a consumer when its ticket has no deadline. ``concurrency``: of one queue's consumer;
     ``None``: as the queue's rules say. ``router``: this router among those that share the store ("": it is alone), and
-    ``bell`` what tells it what came. ``on_reach`` is called when workers came or went. ``check``: the guard's, for what
+    ``bell`` what tells it what came. ``on_reach`` is called when workers came or went, ``on_outcome`` when
+    something may lie ready for this router, an attempt's or another's. ``check``: the guard's, for what
     came through no router's lanes.
     """
 
@@ -80,6 +81,7 @@ class QueueProtocol:
         router: str = "",
         bell: Bell | None = None,
         on_reach: Callable[[], None] = lambda: None,
+        on_outcome: Callable[[], None] = lambda: None,
         check: Check = unchecked,
     ) -> None:
         self._named_queues = named_queues
@@ -88,6 +90,7 @@ class QueueProtocol:
         self._clock = clock
         self._wait = wait_ms
         self._router = router
+        self._on_outcome = on_outcome
         self._open = False
         self._lock = Lock()
         self._asking: dict[str, _Asking] = {}  # by envelope id
@@ -105,7 +108,7 @@ class QueueProtocol:
             self._elsewhere = Elsewhere(named_queues, clock, router, self._heard)
             self._hands = Hands(executor, named_queues, router)
             if bell is not None:
-                self._rings = Rings(bell, desk, router, self._elsewhere.listen)
+                self._rings = Rings(bell, desk, router, self._rung)
         self._consumers = Consumers(
             desk,
             executor,
@@ -332,6 +335,11 @@ class QueueProtocol:
         """The end of an attempt whose entry is nobody's business any more."""
         if self._leave(asking):
             self._answer(asking, outcome)
+
+    def _rung(self) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.listen()
+        self._on_outcome()
 
     def _heard(self, entry: str, outcome: Outcome) -> None:
         """Somebody elsewhere has ended it."""

@@ -25,6 +25,7 @@ from router.protocols.handlers import Handlers
 from router.protocols.rehearsal import CAP
 from router.router import Router
 from router.settings import Settings
+from tests.sockets.towns import Town
 
 
 class SocketBench:
@@ -56,6 +57,25 @@ class SocketBench:
         self._thread.join(CAP)
         assert not self._thread.is_alive()
         self._listening.close()
+
+
+class AcrossBench(SocketBench):
+    """The same door and the same bot, and the protocol of another router on the same store."""
+
+    def __init__(self, handlers: Handlers, **options: Any) -> None:
+        super().__init__(handlers, **options)
+        self._town = Town("memory", bells=True, clock=self.clock)
+        door = self._town.house("door", self.protocol)
+        door.protocol.bots_changed()
+        self.protocol = self._town.house("asker").protocol
+        self._town.pass_time(0.3)
+
+    def advance(self, seconds: float) -> None:
+        self._town.pass_time(seconds, 0.25)
+
+    def close(self) -> None:
+        self._town.close()
+        super().close()
 
 
 class ExecutingBot:

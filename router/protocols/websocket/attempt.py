@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from actors import codec
 from actors.outcome import Fault, Outcome, Verdict
@@ -14,13 +15,27 @@ from router.protocols.sealing import sealed
 from router.protocols.websocket.bots import Bot
 
 
+class Gate(Protocol):
+    """What an attempt has to pass before it leaves for its bot: another router asked for it. Quick, never blocks."""
+
+    def begin(self, name: str, instance: str, go: Callable[[Outcome | None], None]) -> Outcome | None:
+        """This bot is about to get it: ``go(None)`` from another thread lets it, ``go(outcome)`` ends it unsent.
+
+        An outcome at once ends it likewise, and ``go`` is not called.
+        """
+
+    def open(self) -> bool:
+        """Asked at the last moment before it leaves."""
+
+
 class Attempt:
     """From ``start`` until somebody has said what came of it. Guarded by the protocol's lock."""
 
-    __slots__ = ("acked", "bot", "deadline", "instance", "message", "name", "sent", "ticket", "waiters")
+    __slots__ = ("acked", "bot", "deadline", "gate", "instance", "message", "name", "sent", "ticket", "waiters")
 
-    def __init__(self, ticket: Ticket, done: Done, deadline: int) -> None:
+    def __init__(self, ticket: Ticket, done: Done, deadline: int, gate: Gate | None = None) -> None:
         self.ticket = ticket
+        self.gate = gate
         self.waiters: list[Done] = [done]
         self.deadline = deadline  #: ms since the epoch
         self.bot: Bot | None = None  #: who has it, or is about to get it; ``None``: it waits for one

@@ -135,6 +135,11 @@ class Bots:
             if found:
                 return
 
+    def owned(self, envelope: Envelope, now: int) -> bool | None:
+        """Whether one that fits has its shard; ``None``: none fits."""
+        bot = next(self.fitting(envelope, now), None)
+        return None if bot is None else bot.offer.shards is not None
+
     def room(self) -> bool:
         """Whether any of them could be given anything."""
         return any(not bot.draining and len(bot.running) < bot.offer.capacity for bot in self._bots.values())

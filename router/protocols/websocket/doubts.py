@@ -13,7 +13,7 @@ from router.frames.to_router import RecordLine
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.executor import tell
 from router.protocols.sealing import sealed
-from router.protocols.websocket.attempt import Attempt, outcome_of
+from router.protocols.websocket.attempt import outcome_of
 from router.protocols.websocket.bots import Bot, Bots
 
 PATIENCE = 9_000
@@ -27,10 +27,9 @@ class _Doubt:
 
     __slots__ = ("deadline", "envelope", "instance", "name", "waiters")
 
-    def __init__(self, envelope: Envelope, sent: Attempt | None, deadline: int) -> None:
+    def __init__(self, envelope: Envelope, deadline: int) -> None:
         self.envelope = envelope
-        self.name = sent.name if sent is not None else ""  #: of the bot it was sent to; "": by an earlier router
-        self.instance = sent.instance if sent is not None else ""
+        self.name = self.instance = ""  #: of the bot it was sent to; "": nobody knows, an earlier router did
         self.deadline = deadline
         self.waiters: list[Verified] = []
 
@@ -53,12 +52,17 @@ class Doubts:
         """Whether somebody wants to know; with the lock held."""
         return id_ in self._doubts
 
-    def ask(self, envelope: Envelope, sent: Attempt | None, done: Verified) -> None:
-        """Ask the bot that had it, or all that may have had it, now and when they come; with the lock held."""
+    def ask(self, envelope: Envelope, had: tuple[str, str], done: Verified) -> None:
+        """Ask the bot that had it (name, instance), or all that may have had it (``""``), now and when they come.
+
+        With the lock held.
+        """
         now = self._clock.now()
         doubt = self._doubts.get(envelope.id)
         if doubt is None:
-            doubt = self._doubts[envelope.id] = _Doubt(envelope, sent, now + PATIENCE)
+            doubt = self._doubts[envelope.id] = _Doubt(envelope, now + PATIENCE)
+        if had[0]:
+            doubt.name, doubt.instance = had
         doubt.waiters.append(done)
         self._timer.want(doubt.deadline, now)
         for bot in self._bots.all():

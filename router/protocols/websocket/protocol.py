@@ -19,7 +19,7 @@ from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.executor import tell
 from router.protocols.records import Records
-from router.protocols.websocket.attempt import Attempt, order_of, outcome_of, refusal_of
+from router.protocols.websocket.attempt import Attempt, Gate, order_of, outcome_of, refusal_of
 from router.protocols.websocket.bots import Bot, Bots, Offer
 from router.protocols.websocket.doubts import Doubts
 from router.protocols.workshop import BUSY, STOPPED
@@ -102,8 +102,8 @@ class WebSocketProtocol:
         with self._lock:
             return self._safe(envelope, self._clock.now())
 
-    def start(self, ticket: Ticket, done: Done) -> None:
-        """See ``ExecutionProtocol``."""
+    def start(self, ticket: Ticket, done: Done, gate: Gate | None = None) -> None:
+        """See ``ExecutionProtocol``. ``gate``: what it has to pass before it leaves, if nothing of it is under way."""
         id_, now = ticket.envelope.id, self._clock.now()
         deadline = min(ticket.deadline or NEVER, now + self._timeout)
         outcome: Outcome | None = None
@@ -118,7 +118,7 @@ class WebSocketProtocol:
             else:
                 outcome = results.deferred("shutting_down", "the router stops", STOPPED)
             if outcome is None:
-                attempt = Attempt(ticket, done, deadline)
+                attempt = Attempt(ticket, done, deadline, gate)
                 outcome = self._place(attempt, now)
                 if outcome is None:
                     self._attempts[id_] = attempt
@@ -137,17 +137,53 @@ class WebSocketProtocol:
         self._fill()
         return True
 
-    def verify(self, envelope: Envelope, done: Verified) -> None:
-        """By what was heard since; else by the dedupe record of the bot that had it, which may have to come back."""
+    def verify(self, envelope: Envelope, done: Verified, had: tuple[str, str] = ("", "")) -> None:
+        """By what was heard since; else by the dedupe record of the bot that had it, which may have to come back.
+
+        ``had``: (name, instance) of the bot that another router sent it to.
+        """
         known: Outcome | None = None
         with self._lock:
             known = self._records.find(envelope.id)
             if known is None:
-                self._doubts.ask(envelope, self._overdue.get(envelope.id), done)
+                self._doubts.ask(envelope, self._sent_to(envelope.id) or had, done)
             elif known.verdict is Verdict.NOT_APPLIED:
                 self._records.forget(envelope.id)  # it is heard now, and the next attempt executes
         if known is not None:
             tell(done, known.verdict is Verdict.APPLIED, known.data)
+
+    def running(self, id_: str) -> bool:
+        """Whether an attempt of it is under way here."""
+        return id_ in self._attempts
+
+    def knows(self, id_: str) -> bool:
+        """Whether it is under way here, its outcome is remembered, or the bot that may have done it is connected."""
+        with self._lock:
+            if id_ in self._attempts or self._records.find(id_) is not None:
+                return True
+            had = self._sent_to(id_)
+            return had is not None and self._bots.find(had[0]) is not None
+
+    def sent_to(self, id_: str) -> tuple[str, str]:
+        """(name, instance) of the bot that had it and has not said what came of it; ``""``: nobody, as far as known."""
+        with self._lock:
+            return self._sent_to(id_) or ("", "")
+
+    def owned(self, envelope: Envelope) -> bool | None:
+        """Whether a bot that fits has the guild's shard; ``None``: none fits."""
+        if not self._bots:
+            return None
+        with self._lock:
+            return self._bots.owned(envelope, self._clock.now()) if self._open else None
+
+    def offers(self) -> list[tuple[Offer, frozenset[str]]]:
+        """What each bot that takes commands now is good for, and the guilds its token is limited to."""
+        with self._lock:
+            now = self._clock.now()
+            if not self._open:
+                return []
+            takers = [bot for bot in self._bots.all() if not (bot.draining or bot.stalled(now))]
+            return [(bot.offer, bot.allowed) for bot in takers]
 
     def bots(self) -> tuple[int, int]:
         """How many are connected, and how many of them take nothing now."""
@@ -263,10 +299,22 @@ class WebSocketProtocol:
             return Outcome(
                 Verdict.NOT_APPLIED, fault=results.deferred("frame_too_large", "too long for a frame", 0).fault
             )
+        if attempt.gate is not None:
+            # Claimed for this bot until the gate says more: then it is sent, or handed back to whoever asked for it.
+            refusal = attempt.gate.begin(bot.name, bot.instance, lambda end: self._begun(attempt, bot, end))
+            if refusal is not None:
+                return refusal
         attempt.bot = bot
         bot.running.add(attempt.id)
-        bot.link.post(message, lambda: self._may_send(attempt, bot))
+        if attempt.gate is None:
+            bot.link.post(message, lambda: self._may_send(attempt, bot))
+        else:
+            attempt.message = message
         return None
+
+    def _sent_to(self, id_: str) -> tuple[str, str] | None:
+        attempt = self._overdue.get(id_) or self._attempts.get(id_)
+        return (attempt.name, attempt.instance) if attempt is not None and attempt.sent else None
 
     def _forget(self, attempt: Attempt) -> None:
         """It is nobody's any more."""
@@ -312,15 +360,32 @@ class WebSocketProtocol:
         for attempt, outcome in refused:
             attempt.tell(outcome)
 
+    def _begun(self, attempt: Attempt, bot: Bot, end: Outcome | None) -> None:
+        """The gate has spoken; on its thread."""
+        with self._lock:
+            if self._attempts.get(attempt.id) is not attempt or attempt.bot is not bot:
+                return  # the bot went away meanwhile, and whoever asked was told so
+            if end is None:
+                message, attempt.message = attempt.message, b""
+                bot.link.post(message, lambda: self._may_send(attempt, bot))
+                return
+            self._forget(attempt)
+        attempt.tell(end)
+        self._fill()
+
     def _may_send(self, attempt: Attempt, bot: Bot) -> bool:
         """The last moment before it leaves; on the connection's thread."""
         with self._lock:
             if self._attempts.get(attempt.id) is not attempt or attempt.bot is not bot or bot.gone:
                 return False
-            attempt.sent = True
-            attempt.name, attempt.instance = bot.name, bot.instance
-            bot.unacked[attempt.id] = self._clock.now()
-            return True
+            if attempt.gate is None or attempt.gate.open():
+                attempt.sent = True
+                attempt.name, attempt.instance = bot.name, bot.instance
+                bot.unacked[attempt.id] = self._clock.now()
+                return True
+            self._forget(attempt)
+        attempt.tell(results.deferred("claim_lost", "it took too long until it could be sent", 0))
+        return False
 
     def _elsewhere(self, attempts: Iterable[Attempt]) -> None:
         refused: list[tuple[Attempt, Outcome]] = []
@@ -331,7 +396,10 @@ class WebSocketProtocol:
                     continue
                 attempt.bot.running.discard(attempt.id)
                 attempt.bot = None
-                outcome = self._place(attempt, now)
+                if attempt.gate is None:
+                    outcome = self._place(attempt, now)
+                else:  # written down as this bot's: whoever asked chooses anew
+                    outcome = results.deferred("bot_gone", "its bot went away before it was sent", 0)
                 if outcome is not None:
                     self._forget(attempt)
                     refused.append((attempt, outcome))
