@@ -32,6 +32,7 @@ logger = logging.getLogger("guild_router.health")
 breaker_log = logging.getLogger("guild_router.breaker")
 
 NOTED_UNDER = "breaker"
+CHANGED = "BREAKER_CHANGED"  #: the type of what is told of it
 """The id and kind of the audit lines, by which they are found again."""
 
 REMEMBERED = 1_000
@@ -278,7 +279,7 @@ def newest(store: Backend, limit: int) -> list[Snapshot]:
 def _about(transition: Transition, count: int, detail: bytes) -> Envelope:
     # No message of anybody: an event that the router itself is the source of.
     id_ = f"breaker.{transition.at}.{count}"
-    return Envelope(id_, "BREAKER_CHANGED", "event", "global", transition.name, "", 9, transition.at, 0, body=detail)
+    return Envelope(id_, CHANGED, "event", "global", transition.name, "", 9, transition.at, 0, body=detail)
 
 
 def _unwritten(result: object) -> None:

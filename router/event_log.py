@@ -17,7 +17,9 @@ from secrets import token_hex
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
+from actors.health import CHANGED
 from actors.messages import Published
+from router.messages.registry import Catalog
 
 logger = logging.getLogger("guild_router.hub")
 
@@ -125,6 +127,13 @@ class Wanted:
         if self.users and user:
             return user in self.users
         return to_all or not self.guilds or envelope.guild in self.guilds
+
+
+def check_types(names: Collection[str], catalog: Catalog) -> None:
+    """Refuse (``UnknownType``) what is neither a type of the catalog nor of what the router tells of itself."""
+    for name in names:
+        if name != CHANGED:
+            catalog.find(name)
 
 
 def is_notification(event: Published) -> bool:

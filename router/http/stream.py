@@ -9,16 +9,16 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from router.event_log import Gap, Logged, Reader, Wanted
+from router.event_log import Gap, Logged, Reader, Wanted, check_types
 from router.http.access import TheRouter, TheSettings, problems
 from router.http.auth import Anyone, Caller
 from router.http.body import StrictRoute
 from router.http.problems import HttpProblem
 from router.router import Router
+from router.settings_sockets import KINDS
 
 routes = APIRouter(prefix="/api/events", tags=["events"], route_class=StrictRoute)
 MEDIA_TYPE: Final = "text/event-stream"
-KINDS: Final = ("accepted", "duplicate", "conflict", "started", "attempted", "settled", "published", "breaker")
 BACK_IN: Final = 2_000  # ms; what a reader is advised to wait before it connects again
 AGAIN: Final = 5_000  # ms; when there may be room for another reader
 DOOR: Final = "stream"
@@ -113,8 +113,7 @@ def wanted_by(
     for guild in guilds:
         caller.enter(guild)
     named = _names("types", types)
-    for name in named:
-        router.catalog.find(name)
+    check_types(named, router.catalog)
     chosen = _names("kinds", kinds)
     if unknown := chosen - set(KINDS):
         rule = f"must be of {', '.join(KINDS)}"

@@ -216,3 +216,20 @@ def test_what_a_bot_emits_is_heard_by_who_subscribes_to_it(served: Served) -> No
         assert event["id"] == ack["eventId"]
         assert event["data"]["targetUserId"] == TARGET
         assert bridge.ask("event", type="BAN_USER", guildId=GUILD, data=ban())["code"] == "wrong_kind"
+
+
+@pytest.mark.parametrize("subprotocol", ["router.v1.json", "router.v1.msgpack"])
+def test_a_breaker_that_changes_is_told_as_it_is_over_the_stream(served: Served, subprotocol: str) -> None:
+    breaker = served.router.engine.breakers.find("direct")
+    assert breaker is not None
+    with client(served, subprotocol) as peer:
+        subscribe(peer, kinds=["breaker"])
+        subscribe(peer, "b", types=["BREAKER_CHANGED"])
+        act(served)  # of which nothing is told here
+        breaker.force_open(served.router.clock.now())
+        for event in (peer.hear("event"), peer.hear("event")):
+            assert (event["kind"], event["name"], event["type"]) == ("breaker", "breaker", "BREAKER_CHANGED")
+            assert (event["data"]["breaker"], event["data"]["after"]) == ("direct", "forced_open")
+        assert served.router.reset_breaker("direct")
+        assert peer.hear("event")["data"]["after"] == "closed"
+    assert served.client.get("/api/events/stream", params={"types": "NO_BREAKER"}).status_code == 422

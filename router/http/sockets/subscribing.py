@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from router.event_log import Gap, Logged, Reader, Wanted
+from router.event_log import Gap, Logged, Reader, Wanted, check_types
 from router.frames import from_router, to_router
 from router.http.problems import HttpProblem
 from router.settings_sockets import KINDS
@@ -73,8 +73,7 @@ class Subscribing:
         connection = self._connection
         for guild in frame.guilds or ():
             connection.caller.enter(guild)
-        for name in frame.types or ():
-            connection.router.catalog.find(name)
+        check_types(frame.types or (), connection.router.catalog)
         if unknown := set(frame.kinds or ()) - set(KINDS):
             rule = f"must be of {', '.join(KINDS)}"
             text = f"kinds {rule}."
