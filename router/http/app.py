@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from actors.errors import EngineError
 from router.errors import RouterError
@@ -26,7 +26,7 @@ from router.http.docs import add_docs
 from router.http.door import Door
 from router.http.openapi import describe
 from router.http.problems import problem_of
-from router.http.sockets.registry import Sockets, serve
+from router.http.sockets.registry import Sockets, not_upgraded, serve
 from router.router import Router
 from router.settings import Settings
 from router.version import package_version
@@ -60,7 +60,7 @@ def create_app(router: Router, settings: Settings | None = None) -> FastAPI:
         app.add_exception_handler(kind, _answer)
     for module in MODULES:
         app.include_router(module.routes)
-    app.router.routes.append(WebSocketRoute("/ws", serve))
+    app.router.routes += [WebSocketRoute("/ws", serve), Route("/ws", not_upgraded, methods=["GET"])]
     add_docs(app)
     app.openapi = lambda: describe(app, router.catalog)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app

@@ -17,8 +17,8 @@ from router.http.sockets.admission import admit
 from router.settings import Settings
 
 log = logging.getLogger(__name__)
-#: what needs no token: whether we live, and how we are spoken to
-OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/docs", "/openapi.json"))
+#: what needs no token: whether we live, and how we are spoken to; a WebSocket has its own ways to show one
+OPEN_PATHS: Final = frozenset(("/livez", "/readyz", "/docs", "/openapi.json", "/ws"))
 OPEN_PREFIX: Final = "/static/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _HARDENING: Final = (

@@ -90,6 +90,16 @@ def test_a_subprotocol_of_ours_must_be_offered(open_to_all: Served) -> None:
     assert refused(open_to_all, "chat") == (400, "subprotocol")
 
 
+def test_whoever_asks_for_it_without_an_upgrade_is_told_what_it_is(served: Served) -> None:
+    for headers in ({}, {"Authorization": "Bearer a-secret"}, {"Connection": "Upgrade", "Upgrade": "h2c"}):
+        answer = served.client.get("/ws", headers=headers)
+        assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["code"] == "upgrade_required"
+    other = served.client.post("/ws")
+    assert (other.status_code, other.headers["Allow"]) == (405, "GET, HEAD")
+
+
 def test_pages_of_other_sites_may_not_connect(open_to_all: Served) -> None:
     assert refused(open_to_all, origin="https://evil.example") == (403, "cross_site")
     assert refused(open_to_all, headers={"Sec-Fetch-Site": "cross-site"}) == (403, "cross_site")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from router.event_log import Logged
@@ -94,6 +95,13 @@ class Sockets:
 def correlation(text: str) -> str:
     """A correlation id of another door, if it can be one of a frame."""
     return text if 0 < len(text) <= 128 and text.isascii() and text.isprintable() and " " not in text else ""
+
+
+async def not_upgraded(_: Request) -> None:
+    """``/ws`` asked for as a page: whoever does so is told what it is."""
+    text = "This is a WebSocket: connect with Upgrade: websocket and one of its subprotocols."
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    raise HttpProblem(426, "upgrade_required", text, headers=headers, retryable=False)
 
 
 async def serve(websocket: WebSocket) -> None:
