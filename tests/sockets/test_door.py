@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gc
 import json
+import logging
 import os
 import socket
 import struct
@@ -77,6 +78,26 @@ def test_a_wrong_token_is_401_before_the_upgrade_and_4401_after(served: Served) 
             assert peer.closed()[0] == 4401
 
 
+def test_a_refusal_is_one_plain_line_in_the_log_and_no_secret_is_in_it(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for options, status in (
+        ({"token": "wrong-secret"}, 401),
+        ({"token": "a-secret", "origin": "https://evil.example"}, 403),
+    ):
+        caplog.clear()
+        refused(served, **options)
+        with Peer(url_of(served), token="a-secret") as peer:  # after it all of the refusal is logged
+            peer.hello()
+        lines = [line for line in caplog.records if line.name.startswith(("uvicorn", "router.http"))]
+        (told,) = [line for line in lines if str(status) in line.getMessage()]
+        assert (told.levelno, told.exc_info) == (logging.INFO, None)
+        assert told.getMessage().endswith(f'"WebSocket /ws" {status}')
+        assert max(line.levelno for line in lines) == logging.INFO
+        assert not [line for line in lines if "secret" in line.getMessage()]
+
+
 def test_nothing_is_heard_before_the_first_frame_and_that_must_come_in_time(served: Served) -> None:
     with serve(socket_hello_timeout=0.1) as impatient, Peer(url_of(impatient)) as peer:
         assert peer.closed() == (4408, "no hello in time")
@@ -97,7 +118,7 @@ def test_whoever_asks_for_it_without_an_upgrade_is_told_what_it_is(served: Serve
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json()["code"] == "upgrade_required"
     other = served.client.post("/ws")
-    assert (other.status_code, other.headers["Allow"]) == (405, "GET, HEAD")
+    assert (other.status_code, set(other.headers["Allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
 def test_pages_of_other_sites_may_not_connect(open_to_all: Served) -> None:

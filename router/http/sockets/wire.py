@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, ClassVar, Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -16,6 +18,10 @@ FRAGMENTS: Final = 1_024  # of one message; empty ones would grow a list without
 PONGS: Final = 262_144  # bytes of answers to pings that may wait for a peer that reads none of them
 LAST_WORDS: Final = 2.0  # seconds in which a peer that was cut off may still read why
 
+# The library would tell of each connection again in its own words, and at DEBUG show heads and frames with secrets.
+_library = logging.getLogger(f"{__name__}.library")
+_library.setLevel(logging.WARNING)
+
 
 class BoundedSocket(WebSocketsSansIOProtocol):
     """One that is cut off when its peer does not read for ``write_timeout`` seconds, with a close code that says so."""
@@ -23,6 +29,10 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     write_timeout: float = 10.0
     sockets: ClassVar[set[Any]]
     _write_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn.logger, self.conn.debug = _library, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.sockets.add(self)
@@ -37,6 +47,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.handshake_complete:
             self.scope["extensions"][CUT] = {"cut": self.cut}
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # refused is an end too; uvicorn would log it as an error of the application
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= FRAGMENTS:
