@@ -5,46 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from time import monotonic
-from typing import Any
 
 import pytest
 
 from actors.errors import RateLimited
 from actors.runtime.clock import SystemClock
-from router import Reply, Router
-from router.messages import BanUser, UnbanUser
+from router import Reply
+from router.messages import UnbanUser
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
 from tests.servers.redis import wait_for
-from tests.servers.shared import options, server
-
-MODERATOR = "53908232506183680"
-
-
-def ban(user: int, guild: int = 1) -> BanUser:
-    where, whom = str(81384788765712384 + guild), str(175928847299117063 + user)
-    return BanUser(guild_id=where, user_id=whom, moderator_id=MODERATOR, reason="spam")
+from tests.stores.house import MODERATOR, House, ban, fresh_url, owners
 
 
 @pytest.fixture
 def url() -> str:
-    return f"{server().url}?prefix={options().prefix}&partitions=4&lease_timeout=2000"
-
-
-class House:
-    """A router, and what its handler was given."""
-
-    def __init__(self, url: str, **settings: Any) -> None:
-        self.done: list[str] = []
-        self.open = threading.Event()
-        self.open.set()
-        self.router = Router(store=url, queue_health_check_interval=600_000, **settings)
-
-        @self.router.handler(BanUser, idempotent=True)
-        def _(command: BanUser, ctx: Any) -> dict[str, int]:
-            self.open.wait(10)
-            self.done.append(command.user_id)
-            return {"attempt": ctx.attempt}
+    return fresh_url()
 
 
 def test_a_command_and_its_duplicate_and_its_story(url: str) -> None:
@@ -78,7 +54,7 @@ def test_what_was_accepted_outlives_the_router(url: str) -> None:
 def test_two_routers_share_the_work_and_answer_each_others_senders(url: str) -> None:
     one, two = House(url), House(url)
     with one.router, two.router:
-        wait_for(lambda: len(_owners(one.router.store)) == 2)
+        wait_for(lambda: len(owners(one.router.store)) == 2)
         replies = [
             house.router.send(ban(user, user % 20)) for user, house in zip(range(60), [one, two] * 30, strict=True)
         ]
@@ -94,17 +70,9 @@ def test_a_router_that_goes_hands_over(url: str) -> None:
     one, two = House(url), House(url)
     with two.router:
         with one.router:
-            wait_for(lambda: len(_owners(two.router.store)) == 2)
+            wait_for(lambda: len(owners(two.router.store)) == 2)
         assert {two.router.request(ban(user, user), timeout=10).status for user in range(8)} == {"ok"}
     assert len(two.done) == 8
-
-
-def _owners(store: Any) -> set[str]:
-    leases = open_store(f"{server().url}?prefix={store.options.prefix}&partitions={store.partitions}").leases()
-    leases.open()
-    owners = {lease.router for lease in leases.look() if lease.left}
-    leases.close()
-    return owners
 
 
 def test_an_opposed_command_of_another_router_ends_the_window(url: str) -> None:
@@ -142,7 +110,7 @@ def test_a_rate_is_what_was_set_over_both_doors(url: str) -> None:
     """Twenty commands for one guild in one instant, ten a second allowed."""
     houses = [House(url, guild_rate=10), House(url, guild_rate=10)]
     with houses[0].router, houses[1].router:
-        wait_for(lambda: len(_owners(houses[0].router.store)) == 2)
+        wait_for(lambda: len(owners(houses[0].router.store)) == 2)
         ready = threading.Barrier(2)
         accepted: list[Reply] = []
         refused: list[RateLimited] = []

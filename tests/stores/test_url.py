@@ -66,6 +66,7 @@ def test_redis(url, kind, nodes, db, login):
         ("redis://:secret@host/0?partitions=0", "partitions must be 1 to 1024"),
         ("redis://:secret@host/0?strict=perhaps", "strict must be true or false"),
         ("redis://:secret@host/0?prefix={a}", "prefix must be"),
+        ("redis://:secret@host/0?prefix=bots:q", "no part after a colon"),
         ("redis+sentinel://:secret@host:26379/0?x=1", "unknown option 'x'"),
         ("redis+sentinel://:secret@host:26379", "master's name"),
         ("redis+cluster://:secret@host:1,host:2/3", "only database 0"),

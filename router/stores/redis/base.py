@@ -6,9 +6,10 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from os import getpid
 from typing import Any
 
-from actors.errors import StoreUnavailable
+from actors.errors import StoreError, StoreUnavailable
 from actors.sharing import partition_of
 from router.stores.redis.address import Address
 from router.stores.redis.errors import code_of
@@ -31,6 +32,7 @@ class RedisBase:
         self.options = options
         self.retention = retention
         self.router = router
+        self._process = getpid()
         self.partitions = options.partitions
         self.durability = "process"  #: known when it is open
         self.names = Names(options.prefix, address.db, options.partitions)
@@ -44,6 +46,9 @@ class RedisBase:
         self._where: OrderedDict[str, int] = OrderedDict()  # partitions of ids seen last, a hint
 
     def open(self, now: int) -> None:  # noqa: ARG002 - what is past its time is forgotten by sweeping
+        if getpid() != self._process:
+            # Its parent and its brothers have the same name, and the leases of one would be those of all.
+            raise StoreError("this router was made before its process forked; make it in the process that runs it")
         self.durability = inspect(self._link, self.options)
         self._epochs = found(self._link, self.names, self.options)
         self._opened = True

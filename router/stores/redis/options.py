@@ -28,6 +28,9 @@ class RedisOptions:
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
             raise ValueError("prefix must be 1 to 64 of letters, digits and _ . : -")
+        if "q" in self.prefix.split(":")[1:]:
+            # PREFIX:q:NAME is how keys of named queues begin: of "bots:q" and a queue of "bots" some would be the same
+            raise ValueError("prefix must have no part after a colon that is q")
         if not 1 <= self.partitions <= 1_024:
             raise ValueError(f"partitions must be 1 to 1024, not {self.partitions}")
         if self.wait_timeout >= self.timeout:
