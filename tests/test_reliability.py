@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "reliability.md").read_text("utf-8")
 GROUPS = {"Q": 26, "D": 12, "M": 24, "K": 12}
 ROWS = re.findall(r"^\| ([A-Z]\d+) \| (.*) \|$", PAGE, re.MULTILINE)
-NAMED = re.compile(r"`([a-z_/]+\.py)::(test_\w+)`")
+NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_\w+)`")
 MISSING = PAGE.partition("## Not shown")[2]
 
 
