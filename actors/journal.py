@@ -189,8 +189,14 @@ class Journal(Actor):
             writes.append(Accept(item.envelope, item.frame, fact.window, fact.opposes))
         with self._store.together():
             results: list[Result] = self._store.write(writes, now) if writes else []
-            self._find_repeats(submissions, results, now)
-            answers = [_called(call, self._store, now) for call in calls]
+            try:
+                self._find_repeats(submissions, results, now)
+                answers = [_called(call, self._store, now) for call in calls]
+            except StoreUnavailable as error:
+                if self._arrived is None or not writes:
+                    raise
+                # What routers share has no transactions: it is written, whatever the question after it came to.
+                raise StoreUnavailable(str(error), retry_after=error.retry_after, doubt=True) from error
         return writes, results, answers
 
     def _find_repeats(self, submissions: list[Submission], results: list[Result], now: int) -> None:

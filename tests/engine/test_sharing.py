@@ -612,6 +612,47 @@ def test_an_acceptance_that_stays_in_doubt_is_not_called_refused(town: Town, two
     assert [*first.starts, *second.starts] == ["a"]
 
 
+def test_a_question_in_the_same_step_that_gets_no_answer_does_not_unwrite_a_command(
+    town: Town, two: tuple[House, House]
+) -> None:
+    first, second = two
+
+    def cut(store: object, now: int) -> None:
+        raise StoreUnavailable("the connection broke")
+
+    (sender,) = first.post(first.envelope("a", guild=town.guild_of(second)))
+    answer = first.engine.store_call(cut)
+    town.run()
+    with pytest.raises(StoreUnavailable):
+        answer.get(5)
+    assert second.starts == ["a"]
+    assert sender.refusals == []
+    town.advance(1)
+    assert sender.status == "ok"
+    assert [*first.starts, *second.starts] == ["a"]
+
+
+def test_a_repeat_whose_end_cannot_be_looked_up_is_not_told_that_it_is_not_stored(
+    town: Town, two: tuple[House, House]
+) -> None:
+    house = two[0]
+    first = house.send("a", guild=town.guild_of(house))
+    assert first.status == "ok"
+    find = house.store.find
+
+    def cut(ids: list[str]) -> None:
+        house.store.find = find
+        raise StoreUnavailable("the connection broke")
+
+    house.store.find = cut
+    (again,) = house.post(first.envelope)
+    town.run()
+    assert again.refusals == []
+    town.advance(1)
+    assert again.status == "ok"
+    assert house.starts == ["a"]
+
+
 # ---------------------------------------------------------------- orders
 
 
