@@ -2,7 +2,7 @@
 #
 #   make run              the daemon on 127.0.0.1:8600, a bot and a dashboard as processes, and a scripted conversation
 #   make run ARGS=--exit  the same, and ends after the conversation
-#   make test             every test; ARGS are pytest's, as in make test ARGS="-k settings"
+#   make test             every test, on two processes; ARGS are pytest's, as in make test ARGS="-k settings"; WORKERS=0: on one
 #   make check            lint, format, types, import contracts
 #   make matrix           every protocol under every fault, as a table; ARGS="--protocol direct"
 #   make bench            the numbers of docs; ARGS="--json"
@@ -11,6 +11,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 BIN := $(VENV)/bin
 
 # One stamp per set of extras: pip runs again only when what the package needs has changed.
@@ -24,7 +25,7 @@ run: $(STAMP)daemon
 	@$(BIN)/python -m router run-demo $(ARGS)
 
 test: $(STAMP)test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) $(ARGS)
 
 matrix: $(STAMP)test
 	$(BIN)/python -m tests.faults $(ARGS)

@@ -1,13 +1,19 @@
 """What all tests share: properties are tried on the same examples in every run, however slow the machine.
 
 By hand there is ``--hypothesis-profile=long``: many more, and others in every run (``--hypothesis-seed=7``: the same).
+With ``-n 2``, as ``make test`` has it, files are shared out to two processes.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+
+REAL_TIME = ("tests/chaos/", "tests/cli/test_workers.py", "tests/workers/test_processes.py", "tests/test_benchmarks.py")
+"""Routers and workers whose leases lapse if they do not get to run for 600 ms: never two of these at once."""
 
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=False)
 settings.register_profile(
@@ -25,3 +31,16 @@ def pytest_configure() -> None:
     """
     if settings.get_current_profile_name() == "steady":
         providers._get_local_constants = providers.Constants
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How ``-n`` shares tests out: a file is the unit, since tests of one share their servers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "real time" if nodeid.startswith(REAL_TIME) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False  # by their number of tests; the longest, chaos, comes first by its name
+    return Files(config, log)
