@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,30 +19,52 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.codec import decode
+from actors.errors import StoreUnavailable
 from actors.options import Options
+from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Backoff, ConflictPolicy, Facts
+from actors.ports import Stats
 from tests.engine.world import APPLIED, DOUBT, FAILED, REJECTED, Maker, Sender, World, deferred
 
 LONG = settings.get_current_profile_name() == "long"
 
 pytestmark = pytest.mark.timeout(0 if LONG else 300)  # about 3 s a store on a quiet machine
 
+FOR_LONG = 10**8  # ms: longer than a run, so that whoever has a key has it to the end
 STEADY = Backoff(initial=2_000, factor=1.0, cap=2_000, jitter=0.0)
 DEFERRAL = 1_000  # ms
+PATIENT = BreakerSettings(failure_threshold=10**6, min_calls=10**6)  # breakers have a model of their own
 ATTEMPTS = 2
+OPTIONS = Options(passivate_after=5_000, sweep_every=2_000)
 GUILDS = ("g", "h")
 SUBJECTS = ("s", "t")
+
+
+def _facts(
+    kind: str, opposed: str = "", conflict: ConflictPolicy = ConflictPolicy.QUEUE, *, safe: bool = False
+) -> Facts:
+    opposes = frozenset({opposed} if opposed else ())
+    return Facts(
+        kind,
+        idempotent=safe,
+        window=FOR_LONG,
+        opposes=opposes,
+        conflict=conflict,
+        attempts=ATTEMPTS,
+        backoff=STEADY,
+    )
+
+
 FACTS = {
-    "ONCE": Facts("ONCE", attempts=ATTEMPTS, backoff=STEADY),
-    "SAFE": Facts("SAFE", attempts=ATTEMPTS, backoff=STEADY, idempotent=True),
-    "BAN": Facts("BAN", attempts=ATTEMPTS, backoff=STEADY, opposes=frozenset({"UNBAN"})),
-    "UNBAN": Facts(
-        "UNBAN", attempts=ATTEMPTS, backoff=STEADY, opposes=frozenset({"BAN"}), conflict=ConflictPolicy.SUPERSEDE
-    ),
-    "STOP": Facts(
-        "STOP", attempts=ATTEMPTS, backoff=STEADY, opposes=frozenset({"GO"}), conflict=ConflictPolicy.ANNIHILATE
-    ),
-    "GO": Facts("GO", attempts=ATTEMPTS, backoff=STEADY, opposes=frozenset({"STOP"}), conflict=ConflictPolicy.REJECT),
+    facts.type: facts
+    for facts in (
+        _facts("ONCE"),
+        _facts("SAFE", safe=True),
+        _facts("BAN", "UNBAN"),
+        _facts("UNBAN", "BAN", ConflictPolicy.SUPERSEDE),
+        _facts("STOP", "GO", ConflictPolicy.ANNIHILATE),
+        _facts("GO", "STOP", ConflictPolicy.REJECT),
+    )
 }
 OUTCOMES = {
     "applied": APPLIED,
@@ -62,6 +85,7 @@ class Command:
     lane: tuple[str, str]
     queue: str
     due: int  #: 0: at once
+    word: str = ""  #: its idempotency key
     attempts: int = 0
     until: int = 0
     touched: bool = False  #: it was attempted, so it cannot be taken back by an opposed one
@@ -174,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 1_000))
     def begin(self, seed: int) -> None:
         self.seed = seed
-        self.world = self.maker(facts=FACTS, options=Options(passivate_after=5_000, sweep_every=2_000), seed=seed)
+        self.world = self.maker(facts=FACTS, options=OPTIONS, breakers=PATIENT, seed=seed)
         self.prepare()
 
     def prepare(self) -> None:
@@ -202,24 +226,13 @@ class Machine(RuleBasedStateMachine):
     )
     def send(self, kind: str, guild: str, subject: str, queue: str, key: str, delay: int) -> str:
         word = f"{kind}/{subject}/{key}" if key else ""
-        (sender,) = self.world.post(
-            self.world.envelope(
-                type=kind,
-                guild=guild,
-                subject=subject,
-                queue=queue,
-                idempotency_key=word,
-                payload=key,
-                delay=delay,
-                expires_in=86_400,
-            )
-        )
+        (sender,) = self.post(kind, guild, subject, queue, word, delay)
         known = self.model.keys.get(f"{guild}/{word}") if word else None
         if known is not None:
             self.waiting[sender.id] = known.id
         else:
             due = self.world.clock.now() + delay * 1000 if delay else 0
-            command = Command(sender.id, kind, (guild, subject), queue, due)
+            command = Command(sender.id, kind, (guild, subject), queue, due, word)
             self.model.commands[sender.id] = command
             self.waiting[sender.id] = sender.id
             if word:
@@ -230,6 +243,37 @@ class Machine(RuleBasedStateMachine):
                 self.model.enter(command)
         self.settle()
         return sender.id
+
+    def post(
+        self, kind: str, guild: str, subject: str, queue: str, word: str, delay: int, what: str = ""
+    ) -> list[Sender]:
+        envelope = self.world.envelope(
+            type=kind,
+            guild=guild,
+            subject=subject,
+            queue=queue,
+            idempotency_key=word,
+            payload=what or word,
+            delay=delay,
+            expires_in=86_400,
+        )
+        return self.world.post(envelope)  # type: ignore[no-any-return]
+
+    @rule(id_=sent, same=st.booleans())
+    def use_key(self, id_: str, same: bool) -> None:
+        """The key of one that was sent, for the same once more, or for something else, which is refused."""
+        command = self.model.commands.get(id_)
+        if command is None or not command.word:
+            return
+        (sender,) = self.post(command.kind, *command.lane, command.queue, command.word, 0, "" if same else "another")
+        if same:
+            self.waiting[sender.id] = id_
+            self.settle()
+        else:
+            self.world.senders.remove(sender)
+            self.settle()
+            assert [error.code for error in sender.refusals] == ["idempotency_key_reused"], sender
+            assert not sender.accepted, sender
 
     @rule(id_=sent)
     def send_again(self, id_: str) -> None:
@@ -274,9 +318,7 @@ class Machine(RuleBasedStateMachine):
     def kill(self) -> None:
         """``kill -9``, and a new router on the same store."""
         self.old += self.world.senders
-        self.world = self.maker(
-            after=self.world, options=Options(passivate_after=5_000, sweep_every=2_000), seed=self.seed, start=False
-        )
+        self.world = self.maker(after=self.world, options=OPTIONS, breakers=PATIENT, seed=self.seed, start=False)
         self.prepare()
         self.world.engine.start()
         self.model.killed(self.world.clock.now())
@@ -318,7 +360,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(queue=st.sampled_from(["q", "r"]), paused=st.booleans())
     def pause(self, queue: str, paused: bool) -> None:
-        self.world.engine.pause(queue, paused).get(5)
+        try:
+            self.world.engine.pause(queue, paused).get(5)
+        except StoreUnavailable:  # whoever does not hear that it was done orders it again
+            self.world.engine.pause(queue, paused).get(5)
         (self.model.paused.add if paused else self.model.paused.discard)(queue)
         self.settle()
 
@@ -353,6 +398,10 @@ class Machine(RuleBasedStateMachine):
     def pending(self, guild: str) -> list[Any]:
         """Of a guild, in order."""
         return self.world.backend.pending(guild)  # type: ignore[no-any-return]
+
+    def counts(self) -> Mapping[str, Stats]:
+        """Of each queue, by the store."""
+        return self.world.backend.stats()  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------ what must be true
 
@@ -395,6 +444,13 @@ class Machine(RuleBasedStateMachine):
         for lane, commands in model.lanes.items():
             pending = [each for each in waiting[lane[0]] if _subject(each.frame) == lane[1]]
             assert [_id(each.frame) for each in pending] == [each.id for each in commands], lane
+        for queue, counts in self.counts().items():
+            mine = [command for command in model.commands.values() if command.queue == queue]
+            running = sum(command.id in model.running for command in mine)
+            ends = sum(command.replays + bool(command.status) for command in mine)
+            dead = sum(command.status == "dead" for command in mine)
+            assert counts.pending + counts.processing == sum(not command.status for command in mine), (queue, counts)
+            assert (counts.processing, counts.completed + counts.failed, counts.dead) == (running, ends, dead), counts
         tables = [world.engine.tables for world in self.worlds]
         assert sum(each.backlog.total for each in tables) == len(model.delayed) + sum(map(len, model.lanes.values()))
         assert sum(each.gate.running for each in tables) == len(model.running)
