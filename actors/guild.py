@@ -36,6 +36,7 @@ from actors.runtime.actor import Actor
 from actors.tables.flights import Flight
 from actors.tables.gate import Turn, lane_name
 from actors.tables.holdings import Holding, Holdings
+from actors.waits import wait_of
 
 logger = logging.getLogger("guild_router.guild")
 
@@ -129,9 +130,12 @@ class GuildActor(Actor):
         match order:
             case Cancel(id_, reply):
                 self._outbox.reply(id_, reply, self._cancel(self._lanes.get(id_)))
-            case Locate(id_, reply):
+            case Locate(id_, reply, why):
                 place = self._lanes.get(id_)
-                tell(reply, self._lanes.ahead(place) if place and place.stage is Stage.QUEUED else 0)
+                if why:
+                    tell(reply, wait_of(place, self._lanes, self._tools, self.clock.now(), owned=self._may_start()))
+                else:
+                    tell(reply, self._lanes.ahead(place) if place and place.stage is Stage.QUEUED else 0)
             case PurgeQueue(queue, reply):
                 mine = [place for place in self._lanes if place.envelope.queue == queue]
                 self._outbox.reply("", reply, sum(self._cancel(place) for place in mine))

@@ -228,10 +228,14 @@ class Cancel(NamedTuple):
 
 
 class Locate(NamedTuple):
-    """Engine -> guild: how many of the guild are before it; ``reply(count)``, 0 when it runs or is not there."""
+    """Engine -> guild: how many of the guild are before it; ``reply(count)``, 0 when it runs or is not there.
+
+    ``why``: instead of it why it does not run, as ``actors.waits`` says it.
+    """
 
     id: str
     reply: Callable[[Any], None]
+    why: bool = False
 
 
 class PurgeQueue(NamedTuple):

@@ -17,7 +17,7 @@ from actors.news import PAUSED
 from actors.options import Options
 from actors.outcome import Status
 from actors.places import pending_of, place_of
-from actors.ports import Backend, DeadFilter, DeadLetter, Note, Stored
+from actors.ports import AuditFilter, AuditLine, Backend, DeadFilter, DeadLetter, Note, Stored
 from actors.relay import ALL, Order
 from actors.replays import Replayed, Revived, revive
 from actors.runtime.clock import Clock
@@ -26,9 +26,13 @@ from actors.runtime.promise import Promise
 from actors.runtime.runtime import Runtime
 from actors.sharing import SharedStore
 from actors.tree import Tables
+from actors.waits import Explained, delayed, unanswered
 
 T = TypeVar("T")
 logger = logging.getLogger("guild_router.engine")
+
+NOTES = 100
+"""Lines of the audit trail that explain one command."""
 
 
 class Orders:
@@ -91,6 +95,39 @@ class Orders:
             self._tell("journal", StoreCall(count, reply))
 
         self._elsewhere("locate", [id_, guild], guild, answered)
+
+    def explain(self, id: str) -> Promise[Explained | None]:  # noqa: A002
+        """Everything that is known of a command, and why it does not run now; ``None``: not known (any more)."""
+        promise: Promise[Explained | None] = Promise()
+
+        def read(store: Backend, _: int) -> tuple[Stored, list[AuditLine]] | None:
+            stored = look_up(store, id)
+            return stored and (stored, store.audit(AuditFilter(id=peek(stored.frame).id), NOTES))
+
+        def found(known: Any) -> None:
+            if known is None or isinstance(known, Exception):
+                settle(promise)(known)
+                return
+            stored, notes = known
+            header = peek(stored.frame)
+            if stored.state == "delayed":
+                promise.offer(Explained(stored, notes, delayed(header.due_at)))
+            elif stored.state in ("queued", "waiting"):
+                self._why(header.id, header.guild, partial(waits, stored, notes))
+            else:
+                promise.offer(Explained(stored, notes, None))
+
+        def waits(stored: Stored, notes: list[AuditLine], wait: Any) -> None:
+            promise.offer(Explained(stored, notes, unanswered(wait) if isinstance(wait, EngineError) else wait))
+
+        self._ask("journal", StoreCall(read, found), promise)
+        return promise
+
+    def _why(self, id_: str, guild: str, reply: Callable[[Any], None]) -> None:
+        if self._is_mine(guild):
+            self.tables.guilds.tell(guild, Locate(id_, reply, why=True))
+        else:
+            self._elsewhere("why", [id_, guild], guild, reply)
 
     def cancel(self, id: str) -> Promise[bool]:  # noqa: A002
         """Take it back if it has not started; ``False``: it has, or is unknown."""
@@ -331,6 +368,8 @@ class Orders:
         match name, list(arguments):
             case "locate", [id_, guild]:
                 self.tables.guilds.tell(guild, Locate(id_, reply))
+            case "why", [id_, guild]:
+                self.tables.guilds.tell(guild, Locate(id_, reply, why=True))
             case "cancel", [id_]:
                 self._cancel_here(id_, reply)
             case "purge", [queue]:

@@ -15,8 +15,7 @@ from typing import Any, Self, TypeVar
 
 from uuid_utils import uuid7
 
-from actors.alias import look_up
-from actors.codec import decode, encode
+from actors.codec import encode
 from actors.engine import Engine
 from actors.envelope import Envelope
 from actors.errors import KeyReusedError, ShuttingDown
@@ -25,7 +24,7 @@ from actors.messages import Submission
 from actors.outcome import Answer
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Facts
-from actors.ports import AuditFilter, Entry, LoadMeter, Probe, Store
+from actors.ports import Entry, LoadMeter, Probe
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import NoSuchActor
 from actors.runtime.promise import Promise
@@ -36,6 +35,7 @@ from actors.sharing import Member
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.timetable import Timetable
+from actors.waits import Explained
 from router.alerts import Alerts
 from router.assembly import Protocols
 from router.audit import Audit
@@ -699,14 +699,10 @@ class Router:
         return True
 
     def _explain(self, id_: str) -> Promise[dict[str, Any] | None]:
-        def explain(store: Store, _: int) -> dict[str, Any] | None:
-            stored = look_up(store, id_)
-            if stored is None:
-                return None
-            notes = store.audit(AuditFilter(id=decode(stored.frame, trusted=True).id), 100)
-            return explanation_of(stored, notes, self._redacted, self._hider)
+        def explained(known: Explained | None) -> dict[str, Any] | None:
+            return known and explanation_of(known, self._redacted, self._hider)
 
-        return self.engine.store_call(explain)
+        return self.engine.explain(id_).map(explained)
 
     def _redacted(self, envelope: Envelope) -> dict[str, Any]:
         try:

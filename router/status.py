@@ -14,8 +14,9 @@ from actors.engine import Engine
 from actors.envelope import Envelope
 from actors.outcome import Attempt
 from actors.places import read_trail
-from actors.ports import AuditLine, Stored
+from actors.ports import Stored
 from actors.runtime.promise import Promise
+from actors.waits import Explained
 from router.response import Response, line
 
 PATIENCE = 30.0
@@ -79,15 +80,17 @@ def view_of(stored: Stored, ahead: int) -> StatusView:
     )
 
 
-def explanation_of(
-    stored: Stored, notes: list[AuditLine], redact: Any, hide: Callable[[Envelope], Callable[[Any], Any]]
-) -> dict[str, Any]:
+def explanation_of(known: Explained, redact: Any, hide: Callable[[Envelope], Callable[[Any], Any]]) -> dict[str, Any]:
     """The causal record: who asked, over what, when; what it met; each attempt; the answer; what operators did.
+
+    While it does not run, ``waits`` says why: ``actors.waits`` has the words.
 
     ``redact(envelope) -> dict`` gives the payload without what may not be shown, ``hide(envelope)(value)`` anything
     else without what it repeats of that.
     """
+    stored, notes, waits = known
     envelope = decode(stored.frame, trusted=True)
+    waits = hide(envelope)(waits)
     history, events = read_trail(stored.trail)
     answer = decode_answer(stored.answer) if stored.answer else None
     attempts = list(answer.attempts) if answer is not None and answer.attempts else history
@@ -98,6 +101,8 @@ def explanation_of(
     story += [_attempted(attempt) for attempt in attempts]
     if stored.state == "started":
         story.append({"at": None, "event": "running", "detail": f"attempt {stored.attempts} over {stored.protocol}"})
+    if waits is not None:
+        story.append({"at": None, "event": "waits", "detail": _told(waits)})
     for note in notes:
         if note.kind != "settled":
             story.append({"at": note.at, "event": note.kind, "detail": _shown(note.detail)})
@@ -121,6 +126,7 @@ def explanation_of(
         "sequence": stored.sequence,
         "position": stored.position or None,
         "state": stored.state,
+        "waits": waits,
         "createdAt": envelope.created_at,
         "acceptedAt": stored.accepted_at,
         "dueAt": envelope.due_at or None,
@@ -138,6 +144,12 @@ def _attempted(attempt: Attempt) -> dict[str, Any]:
     why = f": {attempt.code}: {attempt.message}" if attempt.code else ""
     detail = f"{attempt.number} over {attempt.protocol}, {attempt.ms} ms, {attempt.verdict}{why}"
     return {"at": attempt.at + attempt.ms, "event": "attempt", "detail": detail}
+
+
+def _told(waits: dict[str, Any]) -> str:
+    until = f" until {waits['until']}" if waits["until"] else ""
+    first = waits.get("wait")
+    return f"{waits['reason']}{until}: {waits['text']}" + (f"; {_told(first)}" if first else "")
 
 
 def _shown(detail: bytes) -> Any:

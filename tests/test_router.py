@@ -64,6 +64,21 @@ def test_a_command_is_accepted_executed_answered_and_explained(store: str) -> No
         assert story["correlationId"] == "form-7"
 
 
+def test_a_command_that_waits_explains_why(store: str) -> None:
+    router = Router(store=store)
+    with router:
+        command = router.send(ban())
+        told: list[str] = []
+        while told[-1:] != ["no_executor"]:  # on its way into its lane it says so
+            assert len(told) < 1_000, told
+            story = router.explain(command.id)
+            if story is not None:
+                told.append(story["waits"]["reason"])
+        assert story is not None
+        assert set(story["waits"]["protocols"]) == router.engine.protocols.keys()
+        assert "BAN_USER" in story["story"][-1]["detail"]
+
+
 def test_ban_unban_ban_is_three_operations_and_ban_ban_is_one(store: str) -> None:
     router = Router(store=store)
     done: list[str] = []

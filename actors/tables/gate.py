@@ -148,6 +148,22 @@ class Gate:
             found = {name: len(guilds) for name, guilds in self._waiting.items()}
             return found | {f"breaker:{name}": len(guilds) for name, guilds in self._resting.items() if guilds}
 
+    @property
+    def is_full(self) -> bool:
+        """Whether this router runs as much as it may."""
+        return self.running >= self._max
+
+    def bounds(self, envelope: Envelope) -> list[tuple[str, int, int]]:
+        """(name, running, most) of each bound that this envelope would have to pass."""
+        with self._lock:
+            levels = [(level, self._used.get(level, 0), self._most[level]) for level in self._levels(envelope)]
+            return [(ROUTER, self.running, self._max), *levels]
+
+    def pauses(self, envelope: Envelope) -> list[str]:
+        """The paused queue or lane that holds this envelope."""
+        paused = self.paused
+        return [name for name in (envelope.queue, lane_name(envelope.guild, envelope.subject)) if name in paused]
+
     def executors_changed(self) -> None:
         """A handler, a bot or a worker came: whoever waits for one, or for a breaker, tries again."""
         with self._lock:

@@ -129,7 +129,7 @@ async def cancel(job_id: JobId, router: TheRouter, caller: Anyone) -> CancelBody
 
 @routes.get("/{job_id}/explain", responses=problems(404, 422))
 async def explain(job_id: JobId, router: TheRouter, caller: Anyone) -> dict[str, Any]:
-    """The causal record: who asked, what it met, each attempt, each decision."""
+    """The causal record: who asked, what it met, each attempt, each decision; in `waits` why it does not run now."""
     await _find(job_id, router, caller)
     explained: dict[str, Any] = camel(await router.aexplain(job_id))
     return explained

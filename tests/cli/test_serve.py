@@ -211,6 +211,14 @@ def test_send_and_the_others_talk_to_a_daemon(folder: Path) -> None:
         assert ask("queues", "pause", "bot:music") == (0, "bot:music is paused\n")
         assert "bot:music" in ask("queues")[1]
         assert ask("queues", "resume", "bot:music") == (0, "bot:music goes on\n")
+        ask("queues", "pause", "bot:moderation")
+        again = ("BAN_USER", "--guild", GUILD, "--data", data, "--idempotency-key", "k", "--json")
+        status, output = ask("send", *again)
+        held = json.loads(output)["jobId"]
+        status, output = ask("explain", held)
+        assert (status, "bot:moderation held by a pause" in " ".join(output.split())) == (0, True)
+        assert json.loads(ask("explain", held, "--json")[1])["waits"]["paused"] == ["bot:moderation"]
+        ask("queues", "resume", "bot:moderation")
         assert ask("queues", "purge", "bot:music", "--yes") == (0, "0 taken back\n")
         assert ask("dead-letters", "list") == (0, "no dead letters\n")
         assert ask("dead-letters", "replay", "--all") == (0, "0 live again, 0 were replayed too often already\n")

@@ -708,6 +708,25 @@ def test_a_position_is_known_on_any_router(town: Town, two: tuple[House, House])
         assert ahead == 2
 
 
+def test_why_a_command_waits_is_told_by_any_router(town: Town, two: tuple[House, House]) -> None:
+    first, second = two
+    guild = town.guild_of(second)
+    second.direct.usual = None
+    for id_ in "ab":
+        first.send(id_, guild=guild)
+    for house in two:
+        known = house.engine.explain("b").get(5)
+        assert known is not None
+        assert known.wait is not None
+        assert (known.wait["reason"], known.wait["behind"]) == ("lane", "a")
+    second.doze()
+    asked = first.engine.explain("b")
+    town.advance(5)
+    known = asked.get(5)
+    assert known is not None, "the rest of the story is told all the same"
+    assert known.wait is not None
+
+
 def test_an_order_nobody_answers_fails_in_time(town: Town, two: tuple[House, House]) -> None:
     first, second = two
     second.direct.usual = None

@@ -294,6 +294,24 @@ def test_a_command_explains_itself(served: Served) -> None:
     assert [attempt["protocol"] for attempt in story["attempts"]] == ["direct"]
 
 
+def test_a_command_that_waits_says_why(served: Served) -> None:
+    served.client.post("/api/queue/pause/bot:moderation")
+    first = served.send(data=ban(user(12))).json()["jobId"]
+    second = served.send("UNBAN_USER", ban(user(12))).json()["jobId"]
+    try:
+        held = served.client.get(f"/api/commands/{first}/explain").json()
+        assert (held["waits"]["reason"], held["waits"]["paused"]) == ("paused", ["bot:moderation"])
+        assert held["story"][-1] == {"at": None, "event": "waits", "detail": "paused: bot:moderation held by a pause"}
+        behind = served.client.get(f"/api/commands/{second}/explain").json()["waits"]
+        assert (behind["reason"], behind["ahead"], behind["behind"]) == ("lane", 1, first)
+        assert behind["wait"]["reason"] == "paused"
+    finally:
+        served.client.delete(f"/api/commands/{second}")  # which nobody executes here
+        served.client.post("/api/queue/resume/bot:moderation")
+    served.end_of(first)
+    assert served.client.get(f"/api/commands/{first}/explain").json()["waits"] is None
+
+
 def test_a_batch_is_answered_one_by_one(served: Served, world: World) -> None:
     commands: list[dict[str, Any]] = [
         {"type": "BAN_USER", "guildId": GUILD, "userId": MODERATOR, "data": ban(user(20))},
