@@ -1,7 +1,7 @@
 """The ``queue`` protocol: the command goes through a named queue to whoever consumes it.
 
 Consumers are in this process, where they execute by the same handlers and with the same dedupe record as ``direct``;
-and, where the store is shared, in any other: a worker or another router (see ``hands``, ``elsewhere``, ``roll``). An
+and, where the store is shared, in any other: a worker or another router (see ``hands``, ``asker``, ``roll``). An
 entry is one attempt: the queue never tries it again, the router decides on that. Where the store is this process's
 alone, an entry whose asker is gone (an earlier process left it) is not executed: the router asks again.
 
@@ -19,18 +19,17 @@ from typing import Any, Protocol
 
 from actors.envelope import Envelope
 from actors.errand import Append, Remove
-from actors.errors import EngineError, StoreUnavailable
 from actors.outcome import Outcome, Verdict
 from actors.ports import Done, Entry, Ticket, Verified
 from actors.runtime.clock import Clock
-from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
+from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk
 from actors.tickets import encode_ticket, entry_name, envelope_of
 from actors.workers import Bell
 from router.protocols import results
+from router.protocols.asker import GRACE, Asker, Asking, refusal_of
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.consumers import Check, Consumers, unchecked
-from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import Executor, tell
 from router.protocols.hands import Hands
 from router.protocols.rings import Rings
@@ -40,11 +39,8 @@ from router.protocols.workshop import BUSY, STOPPED
 logger = logging.getLogger("router.protocols.queue")
 
 SILENCE = 600  # ms without a sign of life after which what a router claimed is another's: its guilds are by then
-GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
 ATTEMPTS = 10  # attempts that ``verify`` looks for in the store
 UNSTARTED = 10_000  # entries of an earlier process found unclaimed, and remembered as proof
-MISSES = 3  # looks, a second apart, for an attempt past its deadline that nobody has, before it is in doubt
-AGAIN = 200  # ms until an entry is appended again of which nobody knows whether the store has it
 
 
 class Teller(Protocol):
@@ -93,19 +89,20 @@ class QueueProtocol:
         self._on_outcome = on_outcome
         self._open = False
         self._lock = Lock()
+        # Where the store is this process's alone; else the asker has them.
         self._asking: dict[str, _Asking] = {}  # by envelope id
         self._entries: dict[str, _Asking] = {}  # by entry id, until it is claimed here or answered
         self._unstarted: dict[str, None] = {}
         self._count = 0
         self._timer = CoarseTimer(clock, self._look)
         self.roll: Roll | None = None
-        self._elsewhere: Elsewhere | None = None
+        self._asker: Asker | None = None
         self._hands: Hands | None = None
         self._rings: Rings | None = None
         if router:
             desk.holder = router
             self.roll = Roll(named_queues, clock, router, lambda: self._consumers.presence(router, SILENCE), on_reach)
-            self._elsewhere = Elsewhere(named_queues, clock, router, self._heard)
+            self._asker = Asker(named_queues, clock, router, wait_ms=wait_ms, lost=lambda _: results.lost("its worker"))
             self._hands = Hands(executor, named_queues, router)
             if bell is not None:
                 self._rings = Rings(bell, desk, router, self._rung)
@@ -124,9 +121,9 @@ class QueueProtocol:
         self._executor.open(self.name)
         self._open = True
         self._consumers.open()
-        if self.roll is not None and self._elsewhere is not None:
+        if self.roll is not None and self._asker is not None:
             self.roll.open()
-            self._elsewhere.open()
+            self._asker.open()
             if self._rings is not None:
                 self._rings.open()
 
@@ -135,11 +132,11 @@ class QueueProtocol:
         self._open = False
         self._consumers.close()
         self._timer.stop()
-        if self.roll is not None and self._elsewhere is not None:
+        if self.roll is not None and self._asker is not None:
             if self._rings is not None:
                 self._rings.close()
             self.roll.close()
-            self._elsewhere.close()
+            self._asker.close()
         self._executor.close(self.name, drain)
 
     def reaches(self, envelope: Envelope) -> bool:
@@ -167,29 +164,34 @@ class QueueProtocol:
         id_ = envelope.id
         now = self._clock.now()
         with self._lock:
-            asking = self._asking.get(id_)
-            if asking is not None:
-                asking.waiters.append(done)
+            if self._join(id_, done):
                 return
             # What is executed here already, or was, needs no entry: the record answers.
             known = self._executor.knows(id_)
             consumed = self._open and (
                 envelope.queue in self._consumers or self._reached_elsewhere(envelope.queue, envelope.type)
             )
-            if consumed and not known:
-                asking = _Asking(ticket, done, ticket.deadline or now + self._wait)
-                asking.entry = entry_name(id_, ticket.attempt)
+            asking = _Asking(ticket, done, ticket.deadline or now + self._wait)
+            if consumed and not known and self._asker is None:
                 self._asking[id_] = asking
                 self._entries[asking.entry] = asking
         if not self._open or not (known or consumed):
             tell(done, self._unconsumed(envelope.queue))
-        elif asking is None:
+        elif known:
             self._executor.start(ticket, done, self.name)
+        elif self._asker is not None:
+            self._asker.ask(asking)
         else:
             self._timer.want(asking.deadline, now)
-            if self._elsewhere is not None:
-                self._elsewhere.expect(asking.queue)
             self._append(asking, now)
+
+    def _join(self, id_: str, done: Done) -> bool:
+        if self._asker is not None:
+            return self._asker.join(id_, done)
+        asking = self._asking.get(id_)
+        if asking is not None:
+            asking.waiters.append(done)
+        return asking is not None
 
     def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
         """``True`` while nobody claimed it, or its claimer waits for a thread.
@@ -197,12 +199,12 @@ class QueueProtocol:
         Where others may have claimed it only the store can tell: then ``False``, and ``done`` says so soon if it was
         taken back after all.
         """
+        if self._asker is not None and (theirs := self._asker.find(id)) is not None:
+            self._asker.withdraw(theirs, results.deferred("recalled", "it was taken back", 0))
+            return False
         asking = self._asking.get(id)
         if asking is None:
             return self._executor.recall(id)
-        if self._elsewhere is not None:
-            self._withdraw(asking, results.deferred("recalled", "it was taken back", 0))
-            return False
         if self._take_back(asking):
             return True
         if asking.delivery is None or not self._executor.recall(id):
@@ -220,8 +222,8 @@ class QueueProtocol:
         ids = [entry_name(envelope.id, attempt) for attempt in range(1, ATTEMPTS + 1)]
         if self._executor.knows(envelope.id):
             self._executor.verify(envelope, done, self.name)
-        elif self._elsewhere is not None:
-            self._elsewhere.find_out(envelope, ids, partial(self._found_out, envelope, done))
+        elif self._asker is not None:
+            self._asker.elsewhere.find_out(envelope, ids, partial(self._found_out, envelope, done))
         elif self._never_started(envelope.id):
             tell(done, False)
         else:
@@ -235,20 +237,27 @@ class QueueProtocol:
         else:
             tell(done, happened)
 
+    def _rung(self) -> None:
+        if self._asker is not None:
+            self._asker.elsewhere.listen()
+        self._on_outcome()
+
     # ------------------------------------------------------------ consumers
 
     def _consumers_changed(self) -> None:
+        if self._asker is not None:
+            for theirs in self._asker.all():
+                if not self._served(theirs):
+                    self._asker.withdraw(theirs, self._unconsumed(theirs.queue))
         with self._lock:
             left = [asking for asking in self._entries.values() if not self._served(asking)]
         for asking in left:
-            if self._elsewhere is not None:
-                self._withdraw(asking, self._unconsumed(asking.queue))
-            elif self._take_back(asking):
+            if self._take_back(asking):
                 asking.tell(self._unconsumed(asking.queue))
         if self.roll is not None:
             self.roll.look()
 
-    def _served(self, asking: _Asking) -> bool:
+    def _served(self, asking: Asking) -> bool:
         if asking.queue in self._consumers:
             return True
         return self._open and self._reached_elsewhere(asking.queue, asking.ticket.envelope.type)
@@ -259,16 +268,12 @@ class QueueProtocol:
         return results.deferred("no_consumer", f"no command goes through {queue} now", BUSY)
 
     def _run(self, deliveries: Sequence[Delivery]) -> None:
-        if self._hands is not None:
-            self._hands.take(deliveries, self._claimed)
+        if self._hands is not None and self._asker is not None:
+            asker = self._asker
+            self._hands.take(deliveries, lambda delivery: asker.claimed(delivery.id))
         else:
             for delivery in deliveries:
                 self._execute(delivery)
-
-    def _claimed(self, delivery: Delivery) -> Done | None:
-        """Who waits for it in this process."""
-        asking = self._entries.get(delivery.id)
-        return None if asking is None else partial(self._answered, asking)
 
     def _execute(self, delivery: Delivery) -> None:
         with self._lock:
@@ -292,7 +297,7 @@ class QueueProtocol:
                 delivery.discard()  # the next attempt is another entry, or the same again
         self._answer(asking, outcome)
 
-    # ------------------------------------------------------------ entries
+    # ------------------------------------------------------------ entries of a store of one's own
 
     def _append(self, asking: _Asking, now: int) -> None:
         envelope = asking.ticket.envelope
@@ -303,24 +308,9 @@ class QueueProtocol:
             self._answered(asking, refusal)
 
     def _appended(self, asking: _Asking, answer: Any) -> None:
-        shared = self._elsewhere is not None
-        if isinstance(answer, StoreUnavailable) and shared and asking.entry in self._entries:
-            # It may be there, and be claimed by somebody: equal ids are one entry, so it is put there once more.
-            asking.again = True
-            try:
-                self._clock.call_later(AGAIN / 1000, lambda: self._append(asking, self._clock.now()))
-            except NotRunning:  # time itself has ended, and the router with it
-                return
-        elif isinstance(answer, Exception):
-            fault = answer.fault if isinstance(answer, EngineError) else None
-            code, text = (fault.code, fault.message) if fault else ("queue_error", type(answer).__name__)
-            self._answered(asking, results.deferred(code, text, (fault.retry_after if fault else 0) or STOPPED))
-        elif answer[0] or asking.again:
-            return
-        elif shared:
-            # Another router left it before its lease ended, or nobody heard that it was put there.
-            self._withdraw(asking, None)
-        else:
+        if isinstance(answer, Exception):
+            self._answered(asking, refusal_of(answer))
+        elif not answer[0]:
             # The store knows an entry of this name: an earlier process left it. Its place is not ours to wait in.
             with self._lock:
                 if self._entries.pop(asking.entry, None) is None:
@@ -336,24 +326,9 @@ class QueueProtocol:
         if self._leave(asking):
             self._answer(asking, outcome)
 
-    def _rung(self) -> None:
-        if self._elsewhere is not None:
-            self._elsewhere.listen()
-        self._on_outcome()
-
-    def _heard(self, entry: str, outcome: Outcome) -> None:
-        """Somebody elsewhere has ended it."""
-        asking = self._entries.get(entry)
-        if asking is not None:
-            self._answered(asking, outcome)
-
     def _leave(self, asking: _Asking) -> bool:
         with self._lock:
-            if self._entries.pop(asking.entry, None) is None:
-                return False
-        if self._elsewhere is not None:
-            self._elsewhere.expect_no_more(asking.queue)
-        return True
+            return self._entries.pop(asking.entry, None) is not None
 
     def _answer(self, asking: _Asking, outcome: Outcome) -> None:
         with self._lock:
@@ -371,41 +346,6 @@ class QueueProtocol:
         # Whether the store hears of it or not: a claim without an asker is not executed.
         self._tell_queues(Remove([asking.entry], _nobody))
         return True
-
-    def _withdraw(self, asking: _Asking, outcome: Outcome | None) -> None:
-        """Where others may have claimed it: take it back and tell ``outcome`` (``None``: ask anew), if it is there."""
-        if self._elsewhere is not None and not asking.looking:
-            asking.looking = True
-            told = partial(self._stood, asking, outcome)
-            self._elsewhere.withdraw(asking.queue, asking.entry, asking.ticket.envelope.id, told)
-
-    def _stood(self, asking: _Asking, outcome: Outcome | None, standing: Standing | None) -> None:
-        asking.looking = False
-        now = self._clock.now()
-        if asking.entry not in self._entries:
-            return
-        if standing is not None and standing.removed:
-            if outcome is None:
-                self._append(asking, now)
-            else:
-                self._answered(asking, outcome)
-            return
-        execution = None if standing is None else standing.execution
-        if execution is not None and execution.ended_at:
-            self._answered(asking, outcome_of(execution))
-        elif asking.deadline > now:
-            return
-        elif standing is None:
-            asking.deadline = now + GRACE
-        elif execution is not None and standing.alive:
-            asking.deadline = now + self._wait  # its own timeout ends it, or its worker's end
-        elif asking.misses < MISSES:
-            asking.misses += 1
-            asking.deadline = now + GRACE
-        else:
-            self._answered(asking, results.lost("its worker"))
-            return
-        self._timer.want(asking.deadline, now)
 
     def _tell_queues(self, message: Append | Remove) -> Outcome | None:
         """The reason why not, if so."""
@@ -428,11 +368,8 @@ class QueueProtocol:
             else:
                 following = min(following, asking.deadline)
         for asking in overdue:
-            outcome = results.deferred("not_claimed", "no consumer took it in time", BUSY)
-            if self._elsewhere is not None:
-                self._withdraw(asking, outcome)
-            elif self._take_back(asking):
-                asking.tell(outcome)
+            if self._take_back(asking):
+                asking.tell(results.deferred("not_claimed", "no consumer took it in time", BUSY))
         return following
 
     # ------------------------------------------------------------ proof that it did not happen
@@ -453,26 +390,15 @@ class QueueProtocol:
             self._executor.verify(envelope, done, self.name)
 
 
-class _Asking:
-    """An attempt on its way through a queue."""
+class _Asking(Asking):
+    """An attempt on its way through the queue of its type."""
 
-    __slots__ = ("again", "deadline", "delivery", "entry", "looking", "misses", "queue", "ticket", "waiters")
+    __slots__ = ("delivery",)
 
-    def __init__(self, ticket: Ticket, done: Done, deadline: int) -> None:
-        self.ticket = ticket
-        self.queue = ticket.envelope.queue
-        self.waiters: list[Done] = [done]
-        self.deadline = deadline
-        self.entry = ""
+    def __init__(self, ticket: Ticket, done: Done, limit: int) -> None:
+        envelope = ticket.envelope
+        super().__init__(ticket, [done], envelope.queue, entry_name(envelope.id, ticket.attempt), limit)
         self.delivery: Delivery | None = None  # in the hands of a consumer here
-        self.again = False  # it was appended more than once
-        self.looking = False  # the store is being asked where it stands
-        self.misses = 0  # looks after its deadline that found nobody who has it
-
-    def tell(self, outcome: Outcome) -> None:
-        waiters, self.waiters = self.waiters, []
-        for done in waiters:
-            tell(done, outcome)
 
 
 def _nobody(_: object) -> None:

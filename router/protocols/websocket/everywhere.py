@@ -19,8 +19,9 @@ from actors.runtime.clock import Clock, Timer
 from actors.runtime.errors import NotRunning
 from actors.sharing import Member
 from actors.tables.deliveries import Desk
+from router.protocols.asker import Teller
 from router.protocols.consumers import Check, unchecked
-from router.protocols.websocket.abroad import Abroad, Asking, Teller
+from router.protocols.websocket.abroad import Abroad, Trip
 from router.protocols.websocket.guests import Guests
 from router.protocols.websocket.inquiries import Inquiries
 from router.protocols.websocket.neighbours import BOTS, OFFERS, PLACE, Neighbours
@@ -190,22 +191,22 @@ class Everywhere:
         for done in waiters:
             self.bots.start(ticket, done)
 
-    def _ended(self, asking: Asking, outcome: Outcome) -> None:
-        ticket, envelope, now = asking.ticket, asking.ticket.envelope, self._clock.now()
+    def _ended(self, trip: Trip, outcome: Outcome) -> None:
+        ticket, envelope, now = trip.ticket, trip.ticket.envelope, self._clock.now()
         code = outcome.fault.code if outcome.fault is not None else ""
         if outcome.verdict is Verdict.IN_DOUBT:
-            self._doubtful[envelope.id] = asking.router
+            self._doubtful[envelope.id] = trip.router
             while len(self._doubtful) > DOUBTFUL:
                 self._doubtful.popitem(last=False)
         elif self._doubtful:
             self._doubtful.pop(envelope.id, None)
         if outcome.verdict is Verdict.DEFERRED and not outcome.executed and code in ELSEWHERE:
             if code != "bot_gone":
-                self._neighbours.refused(asking.router, envelope, now)
-            if len(asking.tried) < TIMES and self._may_go_on(ticket, now):
-                self._go(ticket, asking.waiters, asking.tried)
+                self._neighbours.refused(trip.router, envelope, now)
+            if len(trip.tried) < TIMES and self._may_go_on(ticket, now):
+                self._go(ticket, trip.waiters, trip.tried)
                 return
-        asking.tell(outcome)
+        trip.tell(outcome)
 
     def _may_go_on(self, ticket: Ticket, now: int) -> bool:
         late = ticket.start_by and now >= ticket.start_by
