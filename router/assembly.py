@@ -103,6 +103,11 @@ class Protocols:
         """What other routers may know of this one's executors: its bots."""
         return {BOTS: self.websocket.bots()[0]} if self.everywhere is None else self.everywhere.about()
 
+    def retreat(self, seconds: float) -> None:
+        """Before the end: what other routers asked of the bots here may end within so many seconds."""
+        if self.everywhere is not None:
+            self.everywhere.retreat(seconds)
+
     def _bots_changed(self) -> None:
         if self.everywhere is not None:
             self.everywhere.bots_changed()

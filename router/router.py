@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -242,7 +243,9 @@ class Router:
         """
         if self._running:
             self._running = False
-            self.engine.stop(self.settings.drain if drain is None else drain)
+            end = time.monotonic() + (self.settings.drain if drain is None else drain)
+            self.protocols.retreat(max(0.0, end - time.monotonic()))
+            self.engine.stop(max(0.0, end - time.monotonic()))
             self.queries.close()
             self._close_clock()
 

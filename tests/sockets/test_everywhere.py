@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from actors.codec import unpack
 from actors.outcome import Fault, Outcome, Verdict
 from actors.ports import Entry
+from router.protocols.rehearsal import CAP
 from router.protocols.websocket.letters import RULES, attempt_name, queue_of, worker_name
 from tests.sockets.towns import FakeBot, House, Town
 
@@ -585,6 +587,29 @@ def test_close_hands_back_what_nobody_claimed_and_calls_in_doubt_what_runs(town:
     assert code(unclaimed.one) == "shutting_down"
     assert unclaimed.one.verdict is Verdict.DEFERRED
     assert running.one.verdict is Verdict.IN_DOUBT
+
+
+def test_a_router_that_retreats_ends_what_its_bots_have_and_hands_back_the_rest(town: Town) -> None:
+    a, b, c = town.house("a"), town.house("b"), town.house("c")
+    first = FakeBot("first", capacity=1).connect(a)
+    reached(town, b, town.ticket())
+    has, waits = b.start(town.ticket()), b.start(town.ticket())
+    town.until(lambda: first.waiting)
+    town.pass_time(A_SECOND)
+    second = FakeBot("second").connect(c)
+    town.pass_time(A_SECOND)
+    retreat = Thread(target=a.protocol.retreat, args=[CAP])
+    retreat.start()
+    town.until(lambda: second.waiting)
+    second.execute()
+    assert town.answered(waits).verdict is Verdict.APPLIED
+    assert not has.all
+    assert retreat.is_alive()
+    first.execute()
+    retreat.join(CAP)
+    assert not retreat.is_alive()
+    assert town.answered(has).verdict is Verdict.APPLIED
+    assert a.protocol.about()["offers"] == b"", "and nobody asks it any more"
 
 
 def test_a_router_that_closes_hands_back_what_it_has_and_others_go_elsewhere(town: Town) -> None:

@@ -70,6 +70,7 @@ class Everywhere:
         self._open = False
         self._timer: Timer | None = None
         self._place = -1
+        self._retreating = False
         self._reported: tuple[tuple[Any, ...], bytes] = ((), b"")
         self._doubtful: OrderedDict[str, str] = OrderedDict()  # envelope -> router that may have done it
         self._neighbours = Neighbours(router, members)
@@ -90,6 +91,7 @@ class Everywhere:
     def open(self) -> None:
         """See ``ExecutionProtocol``; may be called again."""
         self.bots.open()
+        self._retreating = False
         self._guests.open()
         self._abroad.open()
         if not self._open:
@@ -105,6 +107,11 @@ class Everywhere:
         self.bots.close(drain)
         self._abroad.close(drain)
         self._inquiries.close()
+
+    def retreat(self, seconds: float) -> None:
+        """Before the end: do what other routers asked for already, and tell them that there is nobody to ask."""
+        self._retreating = True
+        self._guests.retreat(seconds)
 
     def reaches(self, envelope: Envelope) -> bool:
         """Whether a bot that is connected to any living router handles the type for the guild."""
@@ -147,7 +154,7 @@ class Everywhere:
 
     def about(self) -> dict[str, object]:
         """What other routers are told of these bots."""
-        offers = self.bots.offers()
+        offers = [] if self._retreating else self.bots.offers()
         known, told = self._reported
         if known != (key := tuple(offers)):
             told = report(offers) if offers else b""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, Protocol
 
 from actors.envelope import Envelope
@@ -83,6 +83,7 @@ class Guests:
         self._lock = Lock()
         self._open = False
         self._subscription: Subscription | None = None
+        self._over = Condition()  # notified when there are no guests any more
         self._guests: dict[str, Guest] = {}  # by envelope id
 
     def open(self) -> None:
@@ -94,6 +95,15 @@ class Guests:
         """Claim no more; what is in hand is ended."""
         self._open = False
         self.follow()
+
+    def retreat(self, seconds: float) -> None:
+        """Claim no more, hand back what has not left for its bot, and give the rest ``seconds`` to end."""
+        self.close()
+        for id_, guest in list(self._guests.items()):
+            if self._bots.recall(id_):
+                guest.ended(results.deferred("shutting_down", "the router stops", STOPPED))
+        with self._over:
+            self._over.wait_for(lambda: not self._guests, seconds)
 
     def move(self, place: int) -> None:
         """To the queue of another place."""
@@ -183,8 +193,11 @@ class Guests:
     def over(self, guest: Guest) -> None:
         """It has ended."""
         id_ = guest.asked.ticket.envelope.id
-        if self._guests.get(id_) is guest:
-            del self._guests[id_]
+        with self._over:
+            if self._guests.get(id_) is guest:
+                del self._guests[id_]
+            if not self._guests:
+                self._over.notify_all()
 
     def now(self) -> int:
         """ms since the epoch."""
