@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import connections, crowd, growth, latency, redis_store, shared, throughput
+from benchmarks import connections, crowd, growth, latency, redis_store, shared, throughput, workers
 from benchmarks.measure import Row
 from benchmarks.report import as_json, machine, print_table
 
@@ -53,6 +53,7 @@ def _groups(quick: bool, repeats: int) -> dict[str, Callable[[], list[Row]]]:
             commands=10_000 // part,
             repeats=repeats,
         ),
+        "workers": lambda: workers.rows(commands=5_000 // part, repeats=repeats),
         "connections": lambda: connections.rows(peers=20 if quick else 1_000, calls=500 // part, repeats=repeats),
         "crowd": lambda: crowd.rows(guilds=2_000 if quick else 100_000, repeats=1 if quick else min(repeats, 2)),
     }

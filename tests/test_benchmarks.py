@@ -70,6 +70,7 @@ def test_every_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
         "end to end over Redis",
         "cost of a command over Redis",
         "the Redis store alone",
+        "worker over Redis",
         "guild actors",
     }
     threads = next(row for row in results if row["unit"] == "threads")
