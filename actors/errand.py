@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
-from actors.errors import Overloaded, StoreError
+from actors.errors import StoreError
 from actors.policy.consuming import QueueRules
-from actors.ports import Claim, Entry, QueueStats, WorkedQueues
+from actors.ports import Claim, Entry, WorkedQueues
 from actors.tables.deliveries import Closed, Delivery
-
-FULL = 1_000  # ms; advice when to come back to a full queue
+from actors.tables.fullness import Fullness
 
 Reply = Callable[[Any], None]
 
@@ -85,10 +85,12 @@ class Errand:
     def __bool__(self) -> bool:
         return bool(self.asked or self.closed or self.extensions or self.wanted)
 
-    def run(self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules], holder: str) -> Answers:
+    def run(
+        self, store: WorkedQueues, now: int, rules: Callable[[str], QueueRules], holder: str, fullness: Fullness
+    ) -> Answers:
         """Inside one transaction. Endings come before newcomers, which may have their names; claims find both."""
         closed = _close(store, self.closed, now, rules)
-        asked = _ask(store, self.asked, now, rules)
+        asked = _ask(store, self.asked, now, rules, fullness)
         extensions = _extend(store, self.extensions)
         claims = [store.claim(queue, count, now, until, holder) for queue, count, until in self.wanted]
         return Answers(asked, closed, extensions, claims)
@@ -103,26 +105,43 @@ class Answers(NamedTuple):
     claims: list[list[Claim]]
 
 
-def _ask(store: WorkedQueues, asked: list[Asked], now: int, rules: Callable[[str], QueueRules]) -> list[Any]:
+def _ask(
+    store: WorkedQueues, asked: list[Asked], now: int, rules: Callable[[str], QueueRules], fullness: Fullness
+) -> list[Any]:
     answers: list[Any] = []
-    depths: dict[str, int] | None = None
-    for one in asked:
-        match one:
-            case Append(entries):
-                if depths is None:
-                    depths = {name: _depth(stats) for name, stats in store.queue_stats().items()}
-                refusal = _room_for(entries, depths, rules)
-                answers.append(store.append(entries, now) if refusal is None else refusal)
-            case Remove(ids):
-                answers.append(store.remove(ids))
-            case Purge(queue):
-                answers.append(store.purge(queue))
-                depths = None
-            case Pause(queue, paused):
-                answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
-            case Look():
-                answers.append(_looked(one, store, now))
+    for kind, group in groupby(asked, type):
+        if kind is Append:
+            answers.extend(
+                _append(store, [one.entries for one in group if isinstance(one, Append)], now, rules, fullness)
+            )
+            continue
+        for one in group:
+            match one:
+                case Remove(ids):
+                    answers.append(store.remove(ids))
+                case Purge(queue):
+                    answers.append(store.purge(queue))
+                    fullness.forget()
+                case Pause(queue, paused):
+                    answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
+                case Look():
+                    answers.append(_looked(one, store, now))
     return answers
+
+
+def _append(
+    store: WorkedQueues,
+    asked: Sequence[Sequence[Entry]],
+    now: int,
+    rules: Callable[[str], QueueRules],
+    fullness: Fullness,
+) -> Iterator[Any]:
+    """What was asked one after the other is one call; each is taken whole or refused."""
+    refusals = fullness.refusals(asked, rules, now, store.depths)
+    taken = [entry for entries, refusal in zip(asked, refusals, strict=True) if refusal is None for entry in entries]
+    added = iter(store.append(taken, now) if taken else ())
+    for entries, refusal in zip(asked, refusals, strict=True):
+        yield [next(added) for _ in entries] if refusal is None else refusal
 
 
 def _looked(look: Look, store: WorkedQueues, now: int) -> Any:
@@ -134,38 +153,20 @@ def _looked(look: Look, store: WorkedQueues, now: int) -> Any:
         return error
 
 
-def _depth(stats: QueueStats) -> int:
-    return stats.waiting + stats.delayed
-
-
-def _room_for(
-    entries: Iterable[Entry], depths: dict[str, int], rules: Callable[[str], QueueRules]
-) -> Overloaded | None:
-    """Count them in, all or none."""
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.queue] = counts.get(entry.queue, 0) + 1
-    for queue, count in counts.items():
-        if depths.get(queue, 0) + count > rules(queue).depth:
-            return Overloaded(f"{depths.get(queue, 0)} entries wait in {queue}", retry_after=FULL)
-    for queue, count in counts.items():
-        depths[queue] = depths.get(queue, 0) + count
-    return None
-
-
 def _close(store: WorkedQueues, closed: list[Closed], now: int, rules: Callable[[str], QueueRules]) -> list[bool]:
     # The port keeps done and failed entries per queue by a number given per call: one call per number.
     results = [False] * len(closed)
     acks: dict[int, list[int]] = {}
     nacks: dict[int, list[int]] = {}
     finishes: dict[int, list[int]] = {}
+    kept = {queue: rules(queue) for queue in {one.queue for one in closed}}
     for index, one in enumerate(closed):
         if one.finish is not None:
-            finishes.setdefault(rules(one.queue).retention_done, []).append(index)
+            finishes.setdefault(kept[one.queue].retention_done, []).append(index)
         elif one.nack is None:
-            acks.setdefault(rules(one.queue).retention_done, []).append(index)
+            acks.setdefault(kept[one.queue].retention_done, []).append(index)
         else:
-            nacks.setdefault(rules(one.queue).retention_failed, []).append(index)
+            nacks.setdefault(kept[one.queue].retention_failed, []).append(index)
     for keep, indexes in acks.items():
         answers = store.ack([(closed[index].id, closed[index].token) for index in indexes], now, keep)
         for index, answer in zip(indexes, answers, strict=True):

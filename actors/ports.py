@@ -404,6 +404,9 @@ class Queues(Protocol):
     def queue_stats(self) -> Mapping[str, QueueStats]:
         """Counts per named queue; cheap at any depth."""
 
+    def depths(self, queues: Sequence[str]) -> list[int]:
+        """How many wait in each of these, due or not; 0 for one that nobody knows."""
+
     def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         """Failed entries kept, oldest first: (id, frame, error, failed at)."""
 

@@ -1,9 +1,10 @@
 """Named queues: claims entries for the consumers of this process and tells the store what became of them.
 
-Everything a slice asks for is one errand on the journal's thread, in one commit. Claims are made when something
-happened (an entry came, is due or ended; a consumer came; a rate allows it again) and, as a floor, every second: that
-finds what others appended, and claims that lapsed. What must survive a crash of this actor lies on its ``Desk``, the
-rest is in the store.
+One errand at a time is on its way to the journal's thread, in one commit; whatever gathers meanwhile is the next one.
+So the more there is to do, the more is done in one round trip, and who comes alone waits for nobody. Claims are made
+when something happened (an entry came, is due or ended; a consumer came; a rate allows it again) and, as a floor, every
+second: that finds what others appended, and claims that lapsed. What must survive a crash of this actor lies on its
+``Desk``, the rest is in the store.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ logger = logging.getLogger("actors.queues")
 
 FLOOR = 1_000  # ms between looks at queues where nothing was heard of
 RETRY = 200  # ms until a store that could not write is asked again
+PATIENCE = 1_000  # ms an errand is waited for before the next one is sent all the same
 REMINDERS = 10_000  # due times kept; the floor finds what is beyond
 
 Events = Callable[[str, Mapping[str, object]], None]
@@ -86,13 +88,15 @@ class NamedQueues(Actor):
         self._desk = desk
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
         self._on_event = on_event
-        self._asked: list[Asked] = []
+        self._asked: list[Asked] = []  # in this slice, which comes again after a crash
         self._ready: set[str] = set()  # queues that may have something to claim
         self._missed: set[str] = set()  # the same, found while the store was being asked
         self._reminders: list[tuple[int, str]] = []
         self._timer: Timer | None = None
         self._timer_at = 0
         self._resting = False  # the store could not write a moment ago
+        self._out: Errand | None = None  # on its way
+        self._out_since = 0
 
     def on_start(self) -> None:
         self._desk.poke = self._poke
@@ -100,10 +104,11 @@ class NamedQueues(Actor):
         self._poke()
 
     def on_stop(self) -> None:
-        # What consumers ended is still written; the journal stops after us.
+        # What was asked and what consumers ended is still written; the journal stops after us.
         self._settle(self.clock.now())
         self._desk.poke = ignored
-        if errand := Errand(self._asked, list(self._desk.closed)):
+        self._desk.asked += self._asked
+        if errand := self._started():
             self._send(errand)
 
     def on_receive(self, message: object) -> None:
@@ -121,8 +126,12 @@ class NamedQueues(Actor):
 
     def on_flush(self) -> None:
         now = self.clock.now()
+        asked, self._asked = self._asked, []
+        self._desk.asked += asked
         while self._desk.answered:
             errand, answer = self._desk.answered.popleft()
+            if errand is self._out:
+                self._out = None
             if isinstance(answer, Answers):
                 self._written(errand, answer, now)
             else:
@@ -130,7 +139,10 @@ class NamedQueues(Actor):
         while self._reminders and self._reminders[0][0] <= now:
             self._ready.add(heappop(self._reminders)[1])
         self._settle(now)
-        if not self._resting and (errand := self._errand(now)):
+        if self._out is not None and not 0 <= now - self._out_since < PATIENCE:
+            self._out = None  # it died with the journal; or the store is slow, and the next one waits there
+        if not self._resting and self._out is None and (errand := self._errand(now)):
+            self._out, self._out_since = errand, now
             self._send(errand)
         self._set_timer(now)
 
@@ -138,12 +150,13 @@ class NamedQueues(Actor):
 
     def _errand(self, now: int) -> Errand:
         desk = self._desk
-        errand = Errand(self._asked, list(desk.closed))
-        self._asked = []
+        errand = self._started()
         for asked in errand.asked:
             self._expect(asked, now)
-        for delivery in list(desk.in_hand.values()):
-            lease = desk.rules(delivery.queue).lease
+        in_hand = list(desk.in_hand.values())
+        leases = {queue: desk.rules(queue).lease for queue in {delivery.queue for delivery in in_hand}}
+        for delivery in in_hand:
+            lease = leases[delivery.queue]
             if delivery.let_go and delivery.until <= now:
                 desk.drop(delivery)
                 self._ready.add(delivery.queue)
@@ -155,6 +168,9 @@ class NamedQueues(Actor):
                 errand.wanted.append(wanted)
         self._ready.clear()
         return errand
+
+    def _started(self) -> Errand:
+        return Errand(list(self._desk.asked), list(self._desk.closed))
 
     def _expect(self, asked: Asked, now: int) -> None:
         match asked:
@@ -188,16 +204,18 @@ class NamedQueues(Actor):
 
     def _send(self, errand: Errand) -> None:
         desk = self._desk
-        rules = desk.rules
+        rules, fullness = desk.rules, desk.fullness
 
         def told(answer: Any) -> None:  # on the journal's thread
             desk.answered.append((errand, answer))
             desk.poke()
 
-        del desk.closed[: len(errand.closed)]
+        del desk.asked[: len(errand.asked)], desk.closed[: len(errand.closed)]
         try:
-            self._journal().tell(StoreCall(lambda store, now: errand.run(store, now, rules, desk.holder), told))
+            call = StoreCall(lambda store, now: errand.run(store, now, rules, desk.holder, fullness), told)
+            self._journal().tell(call)
         except RuntimeFault as error:
+            self._out = None
             self._refused(errand, StoreUnavailable(f"the journal takes no call: {error}", retry_after=RETRY))
 
     # ------------------------------------------------------------ its answers
@@ -319,7 +337,7 @@ class NamedQueues(Actor):
         queues = list(self._desk.subscriptions)
         self._ready.update(queues)
         in_hand = {delivery.queue for delivery in list(self._desk.in_hand.values())}
-        leases = [self._desk.rules(queue).lease // 4 for queue in (*queues, *in_hand)]
+        leases = [self._desk.rules(queue).lease // 4 for queue in in_hand.union(queues)]
         self.send_after(min([FLOOR, *leases]) / 1000, _Floor())
 
     def _remind(self, at: int, queue: str) -> None:

@@ -130,8 +130,13 @@ class Workers(Protocol):
     def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
         """What is known of these envelopes; ``None``: no worker ever began it, or it is forgotten."""
 
-    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
-        """What lies ready for it in these queues, oldest first in each; it lies there until it was ``heard``."""
+    def answers(
+        self, asker: str, queues: Collection[str], limit: int = 1_000, heard: Collection[tuple[str, str]] = ()
+    ) -> list[Answered]:
+        """What lies ready for it in these queues, oldest first in each; it lies there until it was ``heard``.
+
+        ``heard``: as the verb, and before; both at the cost of one.
+        """
 
     def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
         """(queue, entry): these need not lie there any longer. Unknown ones are passed over."""

@@ -360,7 +360,8 @@ class _Crew:
         self._close_clock()
 
     def _barrier(self) -> None:
-        for name in ("queues", "keeper", "queues"):
+        # What is under way, then what had gathered behind it, and what that left to be said.
+        for name in ("queues", "keeper", "queues", "keeper", "queues"):
             try:
                 for _ in range(2):  # the second is received after the first one's slice was flushed
                     self._runtime.ref(name).ask(Barrier(), timeout=10.0)

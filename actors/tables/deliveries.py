@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from actors.policy.consuming import QueueRules
 from actors.ports import Claim, Nack
+from actors.tables.fullness import Fullness
 from actors.workers import Finish
 
 
@@ -162,6 +163,8 @@ class Desk:
         self.counts: dict[str, int] = {}  #: in hand, by queue
         self.begun: dict[str, deque[int]] = {}  #: for the rate limit, by queue
         self.claiming: dict[str, Claiming] = {}
+        self.fullness = Fullness()
+        self.asked: list[Any] = []  #: of the store, and not sent yet
         self.ended: deque[tuple[Delivery, Ending]] = deque()  #: not looked at yet
         self.closed: list[Closed] = []  #: not written yet
         self.answered: deque[Any] = deque()  #: by the store, not looked at yet

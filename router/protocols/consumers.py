@@ -21,6 +21,7 @@ from router.protocols.executor import Executor
 #: looks whether an envelope may be executed, and calls back with ``None``, or with what it comes to instead
 Check = Callable[[Envelope, Callable[[Outcome | None], None]], None]
 
+CLAIMS = 100  # at a time: longer calls would keep everybody else waiting for the store
 UNHANDLED = 60_000  # ms until a published message that nobody handles is looked at again
 
 
@@ -112,7 +113,9 @@ class Consumers:
             wanted = {queue for queue in wanted if not self.subscribed(queue)}
             gone = [own.pop(queue) for queue in list(own) if queue not in wanted]
             new = [
-                Subscription(queue, self._run, concurrency=self._concurrency) for queue in wanted if queue not in own
+                Subscription(queue, self._run, batch_size=CLAIMS, concurrency=self._concurrency)
+                for queue in wanted
+                if queue not in own
             ]
             own |= {subscription.queue: subscription for subscription in new}
         for subscription in gone:

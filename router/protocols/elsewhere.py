@@ -56,6 +56,8 @@ class Elsewhere:
         self._waiting: dict[str, int] = {}  # attempts under way, by queue
         self._timer: Timer | None = None
         self._open = False
+        self._listening = False  # a look is asked for and has not begun
+        self._told: list[tuple[str, str]] = []  # (queue, entry) of outcomes that need not lie there any longer
 
     def open(self) -> None:
         """Hear from now on."""
@@ -86,10 +88,18 @@ class Elsewhere:
                 self._waiting.pop(queue, None)
 
     def listen(self) -> None:
-        """There may be outcomes: look now."""
-        queues = list(self._waiting)
-        if queues:
-            self.ask(lambda store, _: store.answers(self.asker, queues), self._answers)
+        """There may be outcomes: look now. Whoever asks while a look waits for its turn has asked for the same."""
+        with self._lock:
+            if self._listening or not (self._waiting or self._told):
+                return
+            self._listening = True
+        self.ask(self._collect, self._answers)
+
+    def _collect(self, store: WorkedQueues, _: int) -> list[Answered]:
+        with self._lock:
+            self._listening = False
+            queues, told, self._told = list(self._waiting), self._told, []
+        return store.answers(self.asker, queues, heard=told)
 
     def withdraw(self, queue: str, entry: str, id_: str, told: Callable[[Standing | None], None]) -> None:
         """Take an attempt back if nobody claimed it; ``None``: the store cannot say."""
@@ -128,14 +138,16 @@ class Elsewhere:
 
     def _answers(self, answer: Any) -> None:
         if isinstance(answer, Exception):
+            with self._lock:
+                self._listening = False  # whether it came to look or not
             logger.debug("outcomes cannot be read: %s", answer)
             return
         for answered in answer:
             self._heard(answered.entry, outcome_of(answered))
         if answer:
-            heard = [(answered.queue, answered.entry) for answered in answer]
-            self.ask(lambda store, _: store.heard(self.asker, heard), _nobody)
-            self.listen()  # there may be more
+            with self._lock:
+                self._told += [(answered.queue, answered.entry) for answered in answer]
+            self.listen()  # takes these away, and there may be more
 
     def _arm(self) -> None:
         with self._lock:
@@ -149,6 +161,7 @@ class Elsewhere:
     def _tick(self) -> None:
         with self._lock:
             self._timer = None
+            self._listening = False  # if it still waits for its turn, one too many does no harm
         self.listen()
         self._arm()
 
@@ -203,7 +216,3 @@ def outcome_of(said: Answered | Execution) -> Outcome:
 def _happened(execution: Execution) -> bool | None:
     verdict = outcome_of(execution).verdict
     return None if verdict is Verdict.IN_DOUBT else verdict is Verdict.APPLIED
-
-
-def _nobody(_: object) -> None:
-    """Who says that it has heard need not know more; what is not taken away is told again, and passed over."""

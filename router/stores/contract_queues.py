@@ -209,6 +209,16 @@ class QueuesContract(Contract):
         queues.purge("q")
         assert queues.queue_stats()["q"] == QueueStats(0, 0, 0, 1, 1, 1, 0, True)
 
+    def test_the_depth_of_a_queue_is_what_waits_in_it(self) -> None:
+        queues = self.opened()
+        queues.append([entry("a"), entry("b"), entry("c", at=NOW + 50), entry("d", queue="r")], NOW)
+        assert queues.depths(["r", "nobody's", "q"]) == [1, 0, 3]
+        take(queues, 1)
+        queues.remove(["d"])
+        assert queues.depths(["q", "r"]) == [2, 0]
+        assert queues.depths([]) == []
+        assert "nobody's" not in queues.queue_stats()
+
     def test_old_failed_entries_are_swept(self) -> None:
         queues = self.opened()
         queues.append([entry("a")], NOW)

@@ -177,6 +177,19 @@ class WorkersContract(Contract):
         assert [each.entry for each in store.answers("r", ["q"])] == names[1:2]
         assert [each.entry for each in store.answers("s", ["q"])] == names[2:]
 
+    def test_what_is_heard_is_taken_away_before_the_next_ones_are_told(self) -> None:
+        store = self.opened()
+        names = [f"attempt/e{n}:1" for n in range(3)]
+        tokens = asked(store, *names)
+        ends = [Finish("q", name, token, name[8:-2], b"", "r") for name, token in zip(names, tokens, strict=True)]
+        store.finish(ends, NOW, 10)
+        said = store.answers("r", ["q"], 1, heard=[("q", names[0]), ("q", "nobody"), ("empty", names[1])])
+        assert [each.entry for each in said] == names[1:2]
+        assert store.answers("s", ["q"], heard=[("q", names[1])]) == [], "it is not for s"
+        assert [each.entry for each in store.answers("r", ["q"])] == names[1:]
+        assert store.answers("r", [], heard=[("q", name) for name in names]) == []
+        assert store.answers("r", ["q"]) == []
+
     def test_an_entry_that_was_taken_back_is_begun_by_nobody(self) -> None:
         store = self.opened()
         store.append([entry(ENTRY)], NOW)

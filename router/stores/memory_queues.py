@@ -261,6 +261,11 @@ class MemoryQueues(Queues):
         self._check()
         return queue_stats(self._queue_tally, self._paused)
 
+    def depths(self, queues: Sequence[str]) -> list[int]:
+        self._check()
+        counts = (self._queue_tally.get(queue) for queue in queues)
+        return [0 if each is None else each.pending + each.delayed for each in counts]
+
     def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         self._check()
         items = self._drawers[queue].failed.values() if queue in self._drawers else ()

@@ -55,6 +55,9 @@ class MemorySharedQueues(Queues, Workers, Schedules):
     def queue_stats(self) -> Mapping[str, QueueStats]:
         return self._shelved(lambda shelf: shelf.queue_stats())
 
+    def depths(self, queues: Sequence[str]) -> list[int]:
+        return self._shelved(lambda shelf: shelf.depths(queues))
+
     def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         return self._shelved(lambda shelf: shelf.failed(queue, limit))
 
@@ -72,8 +75,10 @@ class MemorySharedQueues(Queues, Workers, Schedules):
     def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
         return self._shelved(lambda shelf: shelf.executions(queue, ids))
 
-    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
-        return self._shelved(lambda shelf: shelf.answers(asker, queues, limit))
+    def answers(
+        self, asker: str, queues: Collection[str], limit: int = 1_000, heard: Collection[tuple[str, str]] = ()
+    ) -> list[Answered]:
+        return self._shelved(lambda shelf: shelf.answers(asker, queues, limit, heard))
 
     def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
         self._shelved(lambda shelf: shelf.heard(asker, answers))

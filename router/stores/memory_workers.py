@@ -110,8 +110,12 @@ class MemoryWorkers(MemoryQueues, Workers):
         self._check()
         return [self._executions.get((queue, id_)) for id_ in ids]
 
-    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
+    def answers(
+        self, asker: str, queues: Collection[str], limit: int = 1_000, heard: Collection[tuple[str, str]] = ()
+    ) -> list[Answered]:
         self._check()
+        if heard:
+            self.heard(asker, heard)
         found: list[Answered] = []
         for queue in queues:
             found.extend(self._answers.get((asker, queue), {}).values())

@@ -15,9 +15,10 @@ for at = 3, #order, 2 do
     results[#results + 1] = false
   else
     if item[STATE] == CLAIMED then
-      complete(id, item, now, order[2])
+      complete(id, item, now)
     end
     results[#results + 1] = true
   end
 end
+trim('done', order[2])
 return cmsgpack.pack(results)

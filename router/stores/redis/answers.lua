@@ -4,9 +4,9 @@
 -- ARGV     asker, limit (from the third on)
 -- returns  [entry, msgpack [id, outcome, at], entry, ...]
 
-local found = {}
-for _, entry in ipairs(call('ZRANGE', base .. 'order:' .. ARGV[3], 0, tonumber(ARGV[4]) - 1)) do
-  found[#found + 1] = entry
-  found[#found + 1] = call('HGET', base .. 'answers:' .. ARGV[3], entry)
+local found, entries = {}, call('ZRANGE', base .. 'order:' .. ARGV[3], 0, tonumber(ARGV[4]) - 1)
+for at, said in ipairs(values_of('answers:' .. ARGV[3], entries)) do
+  found[#found + 1] = entries[at]
+  found[#found + 1] = said
 end
 return found

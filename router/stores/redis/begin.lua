@@ -8,7 +8,12 @@
 -- Idempotent by entry and token. The rule is that of actors/workers.py, Undertake.
 
 local order = cmsgpack.unpack(ARGV[3])
-local now, results = order[1], {}
+local now, results, entries, ids = order[1], {}, {}, {}
+for at = 2, #order do
+  entries[at - 1], ids[at - 1] = order[at][1], order[at][3]
+end
+fetch(entries)
+fetch_executions(ids)
 for at = 2, #order do
   local entry, token, id, attempt, worker = order[at][1], order[at][2], order[at][3], order[at][4], order[at][5]
   local item = item_of(entry)
@@ -27,4 +32,5 @@ for at = 2, #order do
     end
   end
 end
+flush()
 return cmsgpack.pack(results)

@@ -22,10 +22,10 @@ for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'claimed', '-inf', now, 'LIMIT
   if item[EXPIRES] ~= 0 and item[EXPIRES] < now then
     late[#late + 1] = {id, item}
   else
-    call('ZREM', base .. 'claimed', id)
-    call('ZADD', base .. 'ready', rank(item), id)
+    zrem('claimed', id)
+    zadd('ready', rank(item), id)
     if item[EXPIRES] ~= 0 then
-      call('ZADD', base .. 'expiring', item[EXPIRES], id)
+      zadd('expiring', item[EXPIRES], id)
     end
   end
 end
@@ -44,20 +44,24 @@ for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'delayed', '-inf', now, 'LIMIT
   wait(id, item, item[AVAILABLE], now)
   keep(id, item)
 end
+flush()
 if call('HGET', KEYS[1], 'paused') == '1' or limit < 1 then
   return answer({})
 end
-local claims = {}
-for _, id in ipairs(call('ZRANGE', base .. 'ready', 0, limit - 1)) do
+local claims, ids = {}, call('ZRANGE', base .. 'ready', 0, limit - 1)
+local frames = values_of('frames', ids)
+fetch(ids)
+for at, id in ipairs(ids) do
   local item = item_of(id)
   take(id, item)
-  item[STATE], item[ATTEMPTS], item[TOKEN], item[UNTIL] = CLAIMED, item[ATTEMPTS] + 1, count('token', 1), until_
+  item[STATE], item[ATTEMPTS], item[TOKEN], item[UNTIL] = CLAIMED, item[ATTEMPTS] + 1, following('token'), until_
   item[HOLDER] = ARGV[6]
   count('claimed', 1)
-  call('ZADD', base .. 'claimed', until_, id)
+  zadd('claimed', until_, id)
   keep(id, item)
   local size = #claims
-  claims[size + 1], claims[size + 2], claims[size + 3] = id, call('HGET', base .. 'frames', id) or '', item[PRIORITY]
+  claims[size + 1], claims[size + 2], claims[size + 3] = id, frames[at] or '', item[PRIORITY]
   claims[size + 4], claims[size + 5] = item[ATTEMPTS], item[TOKEN]
 end
+flush()
 return answer(claims)

@@ -6,23 +6,39 @@
 --   order:ASKER    zset  entry in the order the outcomes came
 --   lying          zset  length of ASKER, a colon, ASKER, entry; by the time the outcome came
 
+local executions = {} -- as they will be when all is written; false: not there
+
+local function fetch_executions(ids)
+  for at, found in ipairs(values_of('executions', ids)) do
+    executions[ids[at]] = found and cmsgpack.unpack(found)
+  end
+end
+
 local function execution_of(id)
-  local found = call('HGET', base .. 'executions', id)
-  return found and cmsgpack.unpack(found)
+  if executions[id] == nil then
+    fetch_executions({id})
+  end
+  return executions[id]
 end
 
 local function put_execution(id, execution, now)
-  call('HSET', base .. 'executions', id, cmsgpack.pack(execution))
-  call('ZADD', base .. 'words', now, id)
+  executions[id] = execution
+  hset('executions', id, execution)
+  zadd('words', now, id)
 end
 
 local function drop_execution(id)
-  call('HDEL', base .. 'executions', id)
-  call('ZREM', base .. 'words', id)
+  executions[id] = false
+  hdel('executions', id)
+  zrem('words', id)
+end
+
+local function lying_as(asker, entry)
+  return #asker .. ':' .. asker .. entry
 end
 
 local function drop_answer(asker, entry)
-  call('ZREM', base .. 'order:' .. asker, entry)
-  call('ZREM', base .. 'lying', #asker .. ':' .. asker .. entry)
-  return call('HDEL', base .. 'answers:' .. asker, entry)
+  zrem('order:' .. asker, entry)
+  zrem('lying', lying_as(asker, entry))
+  hdel('answers:' .. asker, entry)
 end

@@ -14,11 +14,12 @@ for at = 2, #order, 2 do
   local holds = item and item[TOKEN] == order[at + 1] and item[STATE] == CLAIMED
   if holds then
     item[UNTIL] = order[1]
-    call('ZREM', base .. 'ready', id) -- when it had lapsed, as the next one
-    call('ZREM', base .. 'expiring', id)
-    call('ZADD', base .. 'claimed', order[1], id)
+    zrem('ready', id) -- when it had lapsed, as the next one
+    zrem('expiring', id)
+    zadd('claimed', order[1], id)
     keep(id, item)
   end
   results[#results + 1] = holds and true or false
 end
+flush()
 return cmsgpack.pack(results)

@@ -14,7 +14,12 @@ if again then
   return again
 end
 local order = cmsgpack.unpack(ARGV[3])
-local now, results, told = order[1], {}, {}
+local now, results, told, entries, ids = order[1], {}, {}, {}, {}
+for at = 4, #order do
+  entries[at - 3], ids[at - 3] = order[at][1], order[at][3]
+end
+fetch(entries)
+fetch_executions(ids)
 for at = 4, #order do
   local entry, token, id, outcome, asker = order[at][1], order[at][2], order[at][3], order[at][4], order[at][5]
   local known = execution_of(id)
@@ -30,29 +35,33 @@ for at = 4, #order do
   local holds = item and item[TOKEN] == token and (item[STATE] == CLAIMED or item[STATE] == DONE)
   if holds and item[STATE] == CLAIMED then
     if order[at][7] == 1 then
-      complete(entry, item, now, order[2])
+      complete(entry, item, now)
     else
       take(entry, item)
       drop(entry)
     end
     if asker ~= '' then
-      told[asker] = true
-      local lying = base .. 'answers:' .. asker
-      if call('HSET', lying, entry, cmsgpack.pack({id, outcome, now})) == 1 then
-        call('ZADD', base .. 'order:' .. asker, count('answer', 1), entry)
-      end
-      call('ZADD', base .. 'lying', now, #asker .. ':' .. asker .. entry)
-      local over = call('HLEN', lying) - order[3]
-      if over > 0 then
-        for _, oldest in ipairs(call('ZRANGE', base .. 'order:' .. asker, 0, over - 1)) do
-          drop_answer(asker, oldest)
-        end
-      end
+      local numbers = told[asker] or {}
+      numbers[#numbers + 1], numbers[#numbers + 2] = following('answer'), entry
+      told[asker] = numbers
+      hset('answers:' .. asker, entry, {id, outcome, now})
+      zadd('lying', now, lying_as(asker, entry))
     end
   end
   results[at - 3] = holds and true or false
 end
-for asker in pairs(told) do
+trim('done', order[2])
+for asker, numbers in pairs(told) do
+  for first = 1, #numbers, WIDE do -- who lies there already keeps its place
+    call('ZADD', base .. 'order:' .. asker, 'NX', unpack(numbers, first, math.min(first + WIDE - 1, #numbers)))
+  end
+  local over = call('HLEN', base .. 'answers:' .. asker) - order[3]
+  if over > 0 then
+    for _, oldest in ipairs(call('ZRANGE', base .. 'order:' .. asker, 0, over - 1)) do
+      drop_answer(asker, oldest)
+    end
+    flush()
+  end
   call('PUBLISH', ARGV[4] .. asker, '')
 end
 return answer(results)

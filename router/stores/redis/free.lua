@@ -11,11 +11,12 @@ for _, id in ipairs(call('ZRANGEBYSCORE', base .. 'claimed', '(0', '+inf')) do
   local item = item_of(id)
   if item[HOLDER] == ARGV[3] then
     item[UNTIL] = 0
-    call('ZADD', base .. 'claimed', 0, id)
+    zadd('claimed', 0, id)
     keep(id, item)
     freed = freed + 1
   end
 end
+flush()
 if freed > 0 then
   call('PUBLISH', ARGV[4], '')
 end

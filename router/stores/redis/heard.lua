@@ -2,12 +2,11 @@
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
 -- ARGV     asker, entries (from the third on)
--- returns  how many lay there
+-- returns  nothing
 --
 -- Idempotent.
 
-local heard = 0
 for at = 4, #ARGV do
-  heard = heard + drop_answer(ARGV[3], ARGV[at])
+  drop_answer(ARGV[3], ARGV[at])
 end
-return heard
+flush()

@@ -11,21 +11,122 @@
 --   expiring zset    id by expires_at: waiting, delayed, or its claim has lapsed
 --   done     zset    id by token, those that are kept
 --   failed   zset    id by token
+--
+-- What a script changes is gathered here and written by flush(), in a few calls however many entries it is about: it
+-- stands before the end, and wherever a sorted set is read that may have been changed.
 
 local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED, HOLDER = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local WAITING, DELAYED, CLAIMED, DONE, FAILED = 0, 1, 2, 3, 4
 
-local function item_of(id)
-  local found = call('HGET', base .. 'items', id)
-  return found and cmsgpack.unpack(found)
+local hashes, zsets, totals, series = {}, {}, {}, {}
+local WIDE = 1000 -- arguments of one call; what unpack can bear is bounded
+
+local function note(of, name, id, value)
+  local changes = of[name]
+  if not changes then
+    changes = {}
+    of[name] = changes
+  end
+  changes[id] = value
 end
 
-local function keep(id, item)
-  call('HSET', base .. 'items', id, cmsgpack.pack(item))
+local function hset(name, id, value)
+  note(hashes, name, id, value)
+end
+
+local function hdel(name, id)
+  note(hashes, name, id, false)
+end
+
+local function zadd(name, score, id)
+  note(zsets, name, id, score)
+end
+
+local function zrem(name, id)
+  note(zsets, name, id, false)
+end
+
+local function write(command, name, arguments)
+  for first = 1, #arguments, WIDE do
+    call(command, base .. name, unpack(arguments, first, math.min(first + WIDE - 1, #arguments)))
+  end
+end
+
+local function flush()
+  for name, changes in pairs(hashes) do
+    local set, gone = {}, {}
+    for id, value in pairs(changes) do
+      if value then
+        set[#set + 1] = id
+        set[#set + 1] = type(value) == 'table' and cmsgpack.pack(value) or value
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    write('HSET', name, set)
+    write('HDEL', name, gone)
+  end
+  for name, changes in pairs(zsets) do
+    local set, gone = {}, {}
+    for id, score in pairs(changes) do
+      if score then
+        set[#set + 1] = score
+        set[#set + 1] = id
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    write('ZADD', name, set)
+    write('ZREM', name, gone)
+  end
+  for what, by in pairs(totals) do
+    call('HINCRBY', KEYS[1], what, by)
+  end
+  for what, number in pairs(series) do
+    call('HSET', KEYS[1], what, number)
+  end
+  hashes, zsets, totals, series = {}, {}, {}, {}
 end
 
 local function count(what, by)
-  return call('HINCRBY', base .. 'meta', what, by)
+  totals[what] = (totals[what] or 0) + by
+end
+
+-- The next number of a series.
+local function following(what)
+  series[what] = (series[what] or tonumber(call('HGET', KEYS[1], what) or 0)) + 1
+  return series[what]
+end
+
+-- Values of a hash by their ids, in one call for many; false for what is not there.
+local function values_of(name, ids)
+  local values = {}
+  for first = 1, #ids, WIDE do
+    for at, value in ipairs(call('HMGET', base .. name, unpack(ids, first, math.min(first + WIDE - 1, #ids)))) do
+      values[first + at - 1] = value
+    end
+  end
+  return values
+end
+
+local items = {} -- as they will be when all is written; false: not there
+
+local function fetch(ids)
+  for at, found in ipairs(values_of('items', ids)) do
+    items[ids[at]] = found and cmsgpack.unpack(found)
+  end
+end
+
+local function item_of(id)
+  if items[id] == nil then
+    fetch({id})
+  end
+  return items[id]
+end
+
+local function keep(id, item)
+  items[id] = item
+  hset('items', id, item)
 end
 
 local function rank(item)
@@ -36,67 +137,69 @@ end
 local function wait(id, item, available_at, now)
   if available_at > now then
     item[STATE] = DELAYED
-    call('ZADD', base .. 'delayed', available_at, id)
+    zadd('delayed', available_at, id)
     count('delayed', 1)
   else
     item[STATE] = WAITING
-    call('ZADD', base .. 'ready', rank(item), id)
-    call('ZADD', base .. 'ages', item[APPENDED], id)
+    zadd('ready', rank(item), id)
+    zadd('ages', item[APPENDED], id)
     count('waiting', 1)
   end
   if item[EXPIRES] ~= 0 then
-    call('ZADD', base .. 'expiring', item[EXPIRES], id)
+    zadd('expiring', item[EXPIRES], id)
   end
 end
 
 -- Out of where it stands, with its count.
 local function take(id, item)
   if item[STATE] == WAITING then
-    call('ZREM', base .. 'ready', id)
-    call('ZREM', base .. 'ages', id)
+    zrem('ready', id)
+    zrem('ages', id)
     count('waiting', -1)
   elseif item[STATE] == DELAYED then
-    call('ZREM', base .. 'delayed', id)
+    zrem('delayed', id)
     count('delayed', -1)
   elseif item[STATE] == CLAIMED then
-    call('ZREM', base .. 'claimed', id)
-    call('ZREM', base .. 'ready', id) -- when the claim had lapsed
+    zrem('claimed', id)
+    zrem('ready', id) -- when the claim had lapsed
     count('claimed', -1)
   end
   if item[EXPIRES] ~= 0 then
-    call('ZREM', base .. 'expiring', id)
+    zrem('expiring', id)
   end
 end
 
 local function drop(id)
-  call('HDEL', base .. 'items', id)
-  call('HDEL', base .. 'frames', id)
+  items[id] = false
+  hdel('items', id)
+  hdel('frames', id)
 end
 
 local function fail(id, item, why, now)
   take(id, item)
   count('failed', 1)
   item[STATE], item[ERROR], item[ENDED] = FAILED, why, now
-  call('ZADD', base .. 'failed', count('token', 1), id)
+  zadd('failed', following('token'), id)
   keep(id, item)
 end
 
-local function trim(name, most)
-  local over = call('ZCARD', base .. name) - most
-  if over > 0 then
-    for _, id in ipairs(call('ZRANGE', base .. name, 0, over - 1)) do
-      call('ZREM', base .. name, id)
-      drop(id)
-    end
-  end
-end
-
-local function complete(id, item, now, most)
+local function complete(id, item, now)
   take(id, item)
   count('completed', 1)
   item[STATE], item[ENDED] = DONE, now
-  call('ZADD', base .. 'done', count('token', 1), id)
-  call('HDEL', base .. 'frames', id)
+  zadd('done', following('token'), id)
+  hdel('frames', id)
   keep(id, item)
-  trim('done', most)
+end
+
+-- The newest ``most`` stay. Writes what was gathered.
+local function trim(name, most)
+  flush()
+  local over = call('ZCARD', base .. name) - most
+  if over > 0 then
+    local gone = call('ZRANGE', base .. name, 0, over - 1)
+    write('ZREM', name, gone)
+    write('HDEL', 'items', gone)
+    write('HDEL', 'frames', gone)
+  end
 end

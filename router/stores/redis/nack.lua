@@ -11,7 +11,7 @@ if again then
   return again
 end
 local order = cmsgpack.unpack(ARGV[3])
-local now, results = order[1], {}
+local now, results, failed_some = order[1], {}, false
 for at = 3, #order do
   local nack = order[at]
   local id, retry_at, why, dead = nack[1], nack[3], nack[5], nack[6] == 1
@@ -27,7 +27,7 @@ for at = 3, #order do
     end
     if dead then
       fail(id, item, why, now)
-      trim('failed', order[2])
+      failed_some = true
     else
       take(id, item)
       item[ERROR], item[AVAILABLE] = why, retry_at
@@ -36,5 +36,9 @@ for at = 3, #order do
     end
     results[#results + 1] = true
   end
+end
+flush()
+if failed_some then
+  trim('failed', order[2])
 end
 return answer(results)

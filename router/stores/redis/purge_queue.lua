@@ -20,4 +20,5 @@ for _, name in ipairs({'ages', 'delayed'}) do
     end
   end
 end
+flush()
 return answer(removed)

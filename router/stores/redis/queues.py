@@ -120,7 +120,7 @@ class RedisQueues(RedisArchive):
 
     def purge(self, queue: str) -> int:
         self._check()
-        purged, most = 0, sum(self._depth(queue))
+        purged, most = 0, sum(self.depths([queue]))
         while True:
             (answer,) = self._run([self._item(PURGE_QUEUE, queue, PURGED)], writes=True)
             gone: int = unpack(answer)
@@ -163,6 +163,12 @@ class RedisQueues(RedisArchive):
             stats[name] = QueueStats(waiting, delayed, claimed, completed, ended, dead, since, name in paused)
         return stats
 
+    def depths(self, queues: Sequence[str]) -> list[int]:
+        self._check()
+        keys = [self.names.queue(queue) for queue in queues]
+        answers = self._run([plain(key, "HMGET", key, "waiting", "delayed") for key in keys])
+        return [sum(int(count or 0) for count in counts) for counts in answers]
+
     def failed(self, queue: str, limit: int = 100) -> list[tuple[str, bytes, str, int]]:
         self._check()
         key = self.names.queue(queue)
@@ -192,11 +198,6 @@ class RedisQueues(RedisArchive):
         (names,) = self._run([plain(self.names.queues, "SMEMBERS", self.names.queues)])
         return frozenset(name.decode() for name in names)
 
-    def _depth(self, queue: str) -> list[int]:
-        key = self.names.queue(queue)
-        (counts,) = self._run([plain(key, "HMGET", key, "waiting", "delayed")])
-        return [int(count or 0) for count in counts]
-
     def _queues_of(self, ids: Sequence[str]) -> dict[str, str]:
         known = {id_: self._queue_of[id_] for id_ in ids if id_ in self._queue_of}
         left = [id_ for id_ in dict.fromkeys(ids) if id_ not in known]
@@ -211,10 +212,6 @@ class RedisQueues(RedisArchive):
     def _forget_some(self) -> None:
         while len(self._queue_of) > REMEMBERED:
             self._queue_of.popitem(last=False)
-
-
-def _packed(entry: Entry) -> tuple[Any, ...]:
-    return (entry.id, entry.frame, entry.priority, entry.available_at, entry.expires_at)
 
 
 def beside(key: str, name: str) -> str:

@@ -19,4 +19,5 @@ for at, id in ipairs(cmsgpack.unpack(ARGV[3])) do
     drop(id)
   end
 end
+flush()
 return answer(results)

@@ -22,7 +22,7 @@ local replayed = 0
 for _, id in ipairs(ids) do
   local item = item_of(id)
   if item and item[STATE] == FAILED then
-    call('ZREM', base .. 'failed', id)
+    zrem('failed', id)
     item[ATTEMPTS], item[UNTIL], item[ENDED], item[EXPIRES], item[ERROR] = 0, 0, 0, 0, ''
     item[AVAILABLE] = now
     wait(id, item, now, now)
@@ -30,4 +30,5 @@ for _, id in ipairs(ids) do
     replayed = replayed + 1
   end
 end
+flush()
 return answer(replayed)

@@ -14,7 +14,7 @@ for at, id in ipairs(call('ZRANGE', base .. 'failed', 0, limit - 1)) do
   if at > over and item and item[ENDED] > edge then
     break
   end
-  call('ZREM', base .. 'failed', id)
+  zrem('failed', id)
   drop(id)
   swept = swept + 1
 end
@@ -37,4 +37,5 @@ if swept < limit then
     swept = swept + 1
   end
 end
+flush()
 return cmsgpack.pack(swept)

@@ -18,7 +18,7 @@ from actors.workers import (
     Workers,
 )
 from router.stores.redis import scripts
-from router.stores.redis.link import plain, run_script
+from router.stores.redis.link import Call, plain, run_script
 from router.stores.redis.packing import pack, unpack
 from router.stores.redis.queues import RedisQueues, beside
 
@@ -70,12 +70,15 @@ class RedisWorkers(RedisQueues, Workers):
             None if known is None else _execution(id_, unpack(known)) for id_, known in zip(ids, found, strict=True)
         ]
 
-    def answers(self, asker: str, queues: Collection[str], limit: int = 1_000) -> list[Answered]:
+    def answers(
+        self, asker: str, queues: Collection[str], limit: int = 1_000, heard: Collection[tuple[str, str]] = ()
+    ) -> list[Answered]:
         self._check()
-        names = list(queues)
-        answers = self._run([self._item(scripts.ANSWERS, queue, asker, limit) for queue in names])
+        names, taken = list(queues), self._hearing(asker, heard)
+        looks = [self._item(scripts.ANSWERS, queue, asker, limit) for queue in names]
+        answers = self._run([*taken, *looks], writes=bool(taken))
         found: list[Answered] = []
-        for queue, answer in zip(names, answers, strict=True):
+        for queue, answer in zip(names, answers[len(taken) :], strict=True):
             for at in range(0, len(answer), 2):
                 id_, outcome, came_at = unpack(answer[at + 1])
                 found.append(Answered(queue, answer[at].decode(), id_.decode(), outcome, came_at))
@@ -83,11 +86,13 @@ class RedisWorkers(RedisQueues, Workers):
 
     def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
         self._check()
+        self._run(self._hearing(asker, answers), writes=True)
+
+    def _hearing(self, asker: str, answers: Collection[tuple[str, str]]) -> list[Call]:
         groups: dict[str, list[str]] = {}
         for queue, entry in answers:
             groups.setdefault(queue, []).append(entry)
-        calls = [self._item(scripts.HEARD, queue, asker, *entries) for queue, entries in groups.items()]
-        self._run(calls, writes=True)
+        return [self._item(scripts.HEARD, queue, asker, *entries) for queue, entries in groups.items()]
 
     # ------------------------------------------------------------ who lives
 
