@@ -204,9 +204,10 @@ def in_threads(jobs: Sequence[Callable[[], object]]) -> list[threading.Thread]:
 
 
 def wait_until(holds: Callable[[], bool], timeout: float, otherwise: Callable[[], str]) -> None:
-    """Look every few milliseconds, at most ``timeout`` seconds long; ``TimeoutError``."""
-    pause, end = threading.Event(), time.monotonic() + timeout
+    """Look at once and soon, then every few milliseconds, at most ``timeout`` seconds long; ``TimeoutError``."""
+    pause, end, step = threading.Event(), time.monotonic() + timeout, 0.001
     while not holds():
         if time.monotonic() > end:
             raise TimeoutError(otherwise())
-        pause.wait(0.02)
+        pause.wait(step)
+        step = min(2 * step, 0.02)

@@ -215,10 +215,11 @@ def _knows_all(client: redis.Redis, nodes: int) -> bool:
 
 def wait_for(condition: Any, patience: float = PATIENCE) -> None:
     """Until something outside this process is so."""
-    deadline = time.monotonic() + patience
+    deadline, step = time.monotonic() + patience, 0.0005
     while not _so(condition):
         assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.01)  # real time: other processes agree among themselves
+        time.sleep(step)  # real time: other processes agree among themselves
+        step = min(2 * step, 0.01)
 
 
 def _so(condition: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -17,6 +16,7 @@ from router import Router
 from router.errors import BadWorker
 from router.messages import BanUser, SendMessage
 from router.worker import Worker
+from tests.chaos.load import wait_until
 from tests.chaos.nursery import Life, Nursery, said
 from tests.cli.processes import ROOT, running
 from tests.servers.shared import server
@@ -74,10 +74,7 @@ class Yard:
         return self.ledger.read_text().splitlines() if self.ledger.exists() else []
 
     def until(self, condition: Any) -> None:
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, "it never came"
-            time.sleep(0.02)  # real time: other processes do something
+        wait_until(condition, PATIENCE, lambda: "it never came")
 
 
 @pytest.fixture
