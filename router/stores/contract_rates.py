@@ -60,14 +60,14 @@ class RatesContract:
 
     def test_who_is_refused_is_told_the_level_and_when_to_come_back(self) -> None:
         with self.asking("a", "b") as (a, b):
-            level = Rated("guild", "g", 2, 800)
+            level = Rated("guild", "g", 2, 1_600)
             assert a.take([[level], [level]]) == [None, None]
             ((kind, name, wait),) = b.take([[level]])
             assert (kind, name) == ("guild", "g")
-            assert 0 < wait <= 400
+            assert 0 < wait <= 800
             self.pass_time(wait)
             assert b.take([[level]]) == [None]
-            self.pass_time(2_000)
+            self.pass_time(1_700)
             assert [each is None for each in a.take([[level]] * 3)] == [True, True, False]
 
     def test_of_all_levels_or_of_none(self) -> None:

@@ -33,8 +33,9 @@ def server() -> RedisServer:
 
 
 def options(**values: Any) -> RedisOptions:
-    """With a prefix nobody had before."""
-    return replace(RedisOptions(prefix=f"test{next(_numbers)}", partitions=1), **values)
+    """With a prefix nobody had before, and patience: that a busy machine answers late is no fault to be found here."""
+    patient = {"connect_timeout": 10_000, "timeout": 10_000, "lease_timeout": 10_000}
+    return replace(RedisOptions(prefix=f"test{next(_numbers)}", partitions=1, **patient), **values)
 
 
 class OwnedStore(RedisStore):

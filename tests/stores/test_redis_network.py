@@ -152,7 +152,7 @@ def test_no_single_fault_makes_a_difference(proxy: Proxy, how: str) -> None:
     """M8, M9: the story is told once for each of its calls, which fails; for every third of the lesser faults."""
 
     def fresh() -> RedisStore:
-        return RedisStore(f"redis://127.0.0.1:{proxy.port}/0", options(partitions=2, lease_timeout=5_000), router="me")
+        return RedisStore(f"redis://127.0.0.1:{proxy.port}/0", options(partitions=2), router="me")
 
     wanted = told(fresh())
     proxy.commands.clear()

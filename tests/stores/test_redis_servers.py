@@ -162,7 +162,7 @@ class TestClusterShared(SharedContract, RatesContract):
             store.close()
 
     def routers(self, *names: str, partitions: int = 4) -> list[Any]:
-        chosen = options(partitions=partitions, lease_timeout=1_000)
+        chosen = options(partitions=partitions)
         self.stores = [RedisStore(cluster_url(self.nodes), chosen, router=name) for name in names]
         return self.stores
 
@@ -263,17 +263,22 @@ def _new_master(talk: Any) -> int:
 def test_a_write_without_enough_replicas_is_not_acknowledged() -> None:
     """M11"""
     server()
+
+    def wait(ms: int) -> None:
+        store._link._seal = store._seal._replace(timeout=ms)  # type: ignore[union-attr]  # it is set
+
     with RedisServer() as master:
-        store = RedisStore(master.url, options(wait_replicas=1, wait_timeout=50, timeout=1_000))
+        store = RedisStore(master.url, options(wait_replicas=1, wait_timeout=50))
         with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
             store.open(NOW)
         with RedisServer(replicaof=f"127.0.0.1 {master.port}") as replica:
             copy = replica.client()
             wait_for(lambda: copy.info("replication")["master_link_status"] == "up")
-            store._link._seal = store._seal._replace(timeout=900)  # type: ignore[union-attr]  # it is set
+            wait(5_000)  # returns as soon as the replica has it
             store.open(NOW)
             first = accepted(store, accept("a"))
             copy.close()
+        wait(50)
         with pytest.raises(StoreUnavailable, match="0 of 1 replicas") as caught:
             store.write([accept("b")], NOW)
         assert caught.value.doubt
@@ -283,6 +288,7 @@ def test_a_write_without_enough_replicas_is_not_acknowledged() -> None:
             copy = replica.client()
             wait_for(lambda: copy.info("replication")["master_link_status"] == "up")
             copy.close()
+            wait(5_000)
             again = store.write([accept("a"), accept("b")], NOW)
             assert [again[0], again[1].sequence] == [first[0], 2]
         store.close()
