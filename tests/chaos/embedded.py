@@ -30,6 +30,7 @@ from tests.chaos.load import (
 )
 from tests.chaos.run import left_in
 from tests.chaos.takeovers import Takeovers
+from tests.chaos.witness import witness
 from tests.history.events import Begin, Invoke, Nemesis, Rest
 from tests.history.recorder import Ledger, Recorder, read
 from tests.history.shared_ledger import SharedLedger
@@ -55,9 +56,10 @@ class RouterDoor:
         return accepted(answer.original or answer.id, answer.sequence, answer.duplicate)
 
 
-def _router(store: str, lie: str) -> Router:
+def _router(store: str, lie: str, recorder: Recorder) -> Router:
     if lie:
         liars.install(lie)
+    witness(recorder)
     return Router(store=store)
 
 
@@ -75,7 +77,7 @@ def live(folder: str, life: int, seed: int, store: str, clients: int = 3, lie: s
     path, name = Path(folder), f"router-{life}"
     lost, sent = earlier_orders(read(path))
     recorder = Recorder(path, name)
-    router = _router(store, lie)
+    router = _router(store, lie, recorder)
     attach(router, Ledger(recorder))
     with router:
         recorder.record(Nemesis, action="start", target=name)
@@ -108,7 +110,7 @@ def script(
     """
     path, name = Path(folder), f"router-{life}"
     recorder = Recorder(path, name)
-    router = _router(store, lie)
+    router = _router(store, lie, recorder)
     _attach(router, recorder, store, fenced)
     for number in range(clocks):
         router.schedule(Tick(guild_id=f"clock-{number}"), every=1, id=f"clock-{number}", overlap="allow")
@@ -125,7 +127,7 @@ def finish(
     """The last life: drain, probe every guild anybody spoke of, write down the router's own counts."""
     path, name = Path(folder), f"router-{life}"
     recorder = Recorder(path, name)
-    router = _router(store, lie)
+    router = _router(store, lie, recorder)
     _attach(router, recorder, store, fenced)
     with router:
         last_words(recorder, router, RouterDoor(router), timeout)

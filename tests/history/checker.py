@@ -8,7 +8,7 @@
     K4   order                  first begins and effects of a lane are in the order of acceptance, which keeps real time
     K5   one handler            runs of a lane do not overlap, but for a fenced one that has no effect any more
     K6   effect once            one effect per key; an idempotent command is run again only for a reason
-    K7   tokens                 rise per guild; no effect with an older one than was seen
+    K7   tokens                 rise per guild; no effect and no write to the store with an older one than was seen
     K8   deduplication          one payload and one envelope per key; new, duplicate and conflict as real time allows
     K9   attempts               start at 1, never fall, a start cut short is charged, never above the limit
     K10  conservation at rest   accepted = done + dead + cancelled, nothing left, sources agree, one last word each
@@ -22,6 +22,7 @@ deduplicator's window.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -238,6 +239,25 @@ def tokens(history: History, limits: Limits) -> Iterator[str]:
         elif kind == 2 and token < highest[guild]:
             yield f"{by} had an effect in guild {guild} with token {token} after {highest[guild]} was seen"
         highest[guild] = max(highest[guild], token)
+    yield from _late_commits(history)
+
+
+def _late_commits(history: History) -> Iterator[str]:
+    """Writes that the store took though it had answered one with a newer token before they were asked for."""
+    times: dict[int, list[int]] = defaultdict(list)
+    newest: dict[int, list[int]] = defaultdict(list)
+    for commit in history.commits:
+        if commit.done:
+            known = newest[commit.partition]
+            times[commit.partition].append(commit.at)
+            known.append(max(commit.token, known[-1] if known else 0))
+    for commit in history.commits:
+        before = bisect_left(times[commit.partition], commit.asked)
+        if commit.done and before and commit.token < newest[commit.partition][before - 1]:
+            yield (
+                f"{commit.by} wrote to partition {commit.partition} with token {commit.token} "
+                f"after {newest[commit.partition][before - 1]} had"
+            )
 
 
 def deduplication(history: History, limits: Limits) -> Iterator[str]:

@@ -126,6 +126,21 @@ class Owner(Line):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commit(Line):
+    """An owner's writes to the store in one step, of one partition: so many were ``done``, so many refused.
+
+    ``asked`` before, and ``at`` after the store answered; ``token`` 0: it knew itself that it owns this no more.
+    """
+
+    event: ClassVar[str] = "commit"
+    partition: int
+    token: int
+    asked: int
+    done: int
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nemesis(Line):
     """A fault: ``kill``, ``stop``, ``cont``, ``cut``, ``mend``; or ``start``, when ``target`` is ready.
 
@@ -171,12 +186,12 @@ class Rest(Line):
 
 
 Event: TypeAlias = (
-    Invoke | Ok | Fail | Unknown | Begin | Effect | Repeat | End | Owner | Nemesis | Operator | Final | Rest
+    Invoke | Ok | Fail | Unknown | Begin | Effect | Repeat | End | Owner | Commit | Nemesis | Operator | Final | Rest
 )
 
 KINDS: Mapping[str, type[Event]] = {
     kind.event: kind
-    for kind in (Invoke, Ok, Fail, Unknown, Begin, Effect, Repeat, End, Owner, Nemesis, Operator, Final, Rest)
+    for kind in (Invoke, Ok, Fail, Unknown, Begin, Effect, Repeat, End, Owner, Commit, Nemesis, Operator, Final, Rest)
 }
 
 

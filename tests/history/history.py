@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from actors.sharing import partition_of
 from tests.history.events import (
     Begin,
+    Commit,
     Effect,
     End,
     Event,
@@ -71,6 +72,7 @@ class History:
     runs: dict[str, Run] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     owners: list[Owner] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)  #: in the order of their answers
     finals: dict[str, list[Final]] = field(default_factory=lambda: defaultdict(list))
     rests: list[Rest] = field(default_factory=list)
     operators: list[Operator] = field(default_factory=list)
@@ -168,6 +170,8 @@ def _file(history: History, event: Event) -> None:
                     run.until, run.killed = event.at, True
         case Owner():
             history.owners.append(event)
+        case Commit():
+            history.commits.append(event)
         case Operator():
             history.operators.append(event)
         case Final():

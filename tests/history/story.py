@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.history.events import (
     Begin,
+    Commit,
     Effect,
     End,
     Event,
@@ -124,6 +125,7 @@ class Story:
         if free:
             work = free[lane % len(free)]
             work.attempts += 1
+            self.lines.append(Commit(at=self.at, by=self.router, partition=0, token=self.token, asked=self.at, done=1))
             work.run = f"{self.router}:{len(self.lines)}"
             self.lines.append(
                 Begin(

@@ -8,7 +8,22 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.history.checker import NO_LIMITS, RULES, Limits, check, gaps, statistics
-from tests.history.events import Begin, Effect, End, Event, Fail, Final, Invoke, Line, Nemesis, Ok, Owner, Repeat, Rest
+from tests.history.events import (
+    Begin,
+    Commit,
+    Effect,
+    End,
+    Event,
+    Fail,
+    Final,
+    Invoke,
+    Line,
+    Nemesis,
+    Ok,
+    Owner,
+    Repeat,
+    Rest,
+)
 from tests.history.history import build
 from tests.history.story import Story
 
@@ -240,6 +255,19 @@ def test_an_effect_with_an_old_token_breaks_k7() -> None:
 def test_a_token_that_does_not_rise_breaks_k7() -> None:
     lines = good()
     assert rules_broken(swap(lines, only(lines, Owner, guild="g1"), token=1)) == {"K7"}
+
+
+def test_a_write_to_the_store_with_an_old_token_breaks_k7() -> None:
+    lines = good()
+    late = only(lines, Commit, token=2)
+    assert rules_broken([*lines, replace(late, token=1, asked=late.at + 1, at=lines[-1].at)]) == {"K7"}
+
+
+def test_a_write_that_was_refused_or_on_its_way_when_the_token_changed_breaks_nothing() -> None:
+    lines = good()
+    late = only(lines, Commit, token=2)
+    assert rules_broken([*lines, replace(late, token=1, asked=late.at + 1, at=lines[-1].at, done=0, lost=3)]) == set()
+    assert rules_broken([*lines, replace(late, token=1, asked=late.asked, at=lines[-1].at)]) == set()
 
 
 def test_a_key_accepted_twice_breaks_k8() -> None:
