@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.chaos.fleet import Fleet, Line, nurseries
-from tests.chaos.storm import FAULTS, WIRED, Storm, Weather, distribution, took
+from tests.chaos.storm import FAULTS, WIRED, Storm, Weather, distribution, told, took
 from tests.history.recorder import read
 from tests.servers.cables import cables
 from tests.servers.redis import RedisServer
@@ -50,8 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     with nurseries(folder, given.routers) as forks, ExitStack() as stack:
         server, lines = _network(stack, given, faults, folder)
         outcome = Storm(Fleet(folder, server.url, forks, lines), server, weather).run()
-    print(f"took {took(time.monotonic() - began)}\n{distribution(read(folder))}")
-    print(outcome)
+    print(f"took {took(time.monotonic() - began)}", distribution(read(folder)), *told(folder), outcome, sep="\n")
     print("nothing found" if not outcome.violations else f"{len(outcome.violations)} violations in {folder}")
     if not given.keep and not outcome.violations:
         shutil.rmtree(folder)

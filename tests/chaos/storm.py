@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from tests.chaos.daemon import HttpDoor
 from tests.chaos.fleet import Fleet, FleetDoor, Slot
+from tests.chaos.handover import history_of
 from tests.chaos.load import Load, Order, call, converse, in_threads, wait_until
+from tests.chaos.pauses import calms, freezes
 from tests.chaos.run import Outcome, ask_store, left_in
 from tests.history.checker import Limits, check, gaps, statistics
 from tests.history.events import Event, Invoke
@@ -216,6 +219,12 @@ def distribution(events: Iterable[Event]) -> str:
         _shares(name, sorted(gap.ms for gap in found if gap.waiting is waiting))
         for name, waiting in (("had work at a kill", True), ("were sent some in the second after it", False))
     )
+
+
+def told(folder: Path) -> list[str]:
+    """What came of each time that somebody stood still, a line each."""
+    history = history_of(read(folder))
+    return [str(each) for each in (*freezes(history), *calms(history))]
 
 
 def _shares(name: str, waits: Sequence[float]) -> str:

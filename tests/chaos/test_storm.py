@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.fleet import Fleet, nurseries
+from tests.chaos.handover import history_of
 from tests.chaos.nursery import Nursery, said
+from tests.chaos.pauses import calms, freezes
 from tests.chaos.run import Outcome
-from tests.chaos.storm import WIRED, Storm, Weather, distribution
+from tests.chaos.storm import WIRED, Storm, Weather, distribution, told
 from tests.history.recorder import read
 from tests.servers.redis import RedisServer
 from tests.servers.wire import Wire
@@ -37,8 +39,7 @@ def storm(folder: Path, forks: Sequence[Nursery], seed: int, *faults: str) -> Ou
             stack.enter_context(said(nursery))
         fleet = Fleet(folder, server.url, forks, wires)
         outcome = Storm(fleet, server, Weather(seed, order, guilds=60)).run()
-    print(distribution(read(folder)))
-    print(outcome)
+    print(distribution(read(folder)), *told(folder), outcome, sep="\n")
     return outcome
 
 
@@ -55,6 +56,11 @@ def test_a_frozen_owner_and_an_absent_store_change_nothing(tmp_path: Path, forks
     found = storm(tmp_path, forks, seed, "freeze", "store-away", "store-restart")
     assert found.violations == []
     assert found.statistics["new"] > 100
+    history = history_of(read(tmp_path))
+    (freeze,) = freezes(history)
+    assert freeze.taken, "nobody went on without it"
+    assert freeze.done == 0
+    assert len(list(calms(history))) == 2
 
 
 @pytest.mark.timeout(240)
