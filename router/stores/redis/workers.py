@@ -18,7 +18,7 @@ from actors.workers import (
     Workers,
 )
 from router.stores.redis import scripts
-from router.stores.redis.link import Call, plain, run_script
+from router.stores.redis.link import plain, run_script
 from router.stores.redis.packing import pack, unpack
 from router.stores.redis.queues import RedisQueues, beside
 
@@ -74,25 +74,25 @@ class RedisWorkers(RedisQueues, Workers):
         self, asker: str, queues: Collection[str], limit: int = 1_000, heard: Collection[tuple[str, str]] = ()
     ) -> list[Answered]:
         self._check()
-        names, taken = list(queues), self._hearing(asker, heard)
-        looks = [self._item(scripts.ANSWERS, queue, asker, limit) for queue in names]
-        answers = self._run([*taken, *looks], writes=bool(taken))
+        said: dict[str, list[str]] = {queue: [] for queue in queues}
+        looked = len(said)
+        for queue, entry in heard:
+            said.setdefault(queue, []).append(entry)
+        # One script for both: of two in one round trip the first may have to be sent again, after the second.
+        calls = [
+            self._item(scripts.ANSWERS, queue, asker, limit if number < looked else 0, *entries)
+            for number, (queue, entries) in enumerate(said.items())
+        ]
+        answers = self._run(calls, writes=bool(heard))
         found: list[Answered] = []
-        for queue, answer in zip(names, answers[len(taken) :], strict=True):
+        for queue, answer in zip(said, answers, strict=True):
             for at in range(0, len(answer), 2):
                 id_, outcome, came_at = unpack(answer[at + 1])
                 found.append(Answered(queue, answer[at].decode(), id_.decode(), outcome, came_at))
         return found[:limit]
 
     def heard(self, asker: str, answers: Collection[tuple[str, str]]) -> None:
-        self._check()
-        self._run(self._hearing(asker, answers), writes=True)
-
-    def _hearing(self, asker: str, answers: Collection[tuple[str, str]]) -> list[Call]:
-        groups: dict[str, list[str]] = {}
-        for queue, entry in answers:
-            groups.setdefault(queue, []).append(entry)
-        return [self._item(scripts.HEARD, queue, asker, *entries) for queue, entries in groups.items()]
+        self.answers(asker, (), 0, answers)
 
     # ------------------------------------------------------------ who lives
 
