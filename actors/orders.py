@@ -235,12 +235,10 @@ class Orders:
     def reset_breaker(self, name: str, *, operator: str = "") -> Promise[bool]:
         """Close a breaker at once, whoever or whatever opened it; audited. ``False``: there is none of that name."""
         promise: Promise[bool] = Promise()
-        breaker = self.tables.breakers.find(name)
-        if breaker is None:
+        # Closed first: in an emergency the store may be what is down. The line of the trail follows when it can.
+        if not self.tables.breakers.reset(name, self.clock.now()):
             promise.offer(value=False)
             return promise
-        # Closed first: in an emergency the store may be what is down. The line of the trail follows when it can.
-        breaker.reset(self.clock.now())
 
         def note(store: Backend, now: int) -> bool:
             detail = pack({"action": "reset", "breaker": name})

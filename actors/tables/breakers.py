@@ -39,6 +39,7 @@ class Breakers:
             self._settings, max_names=max_names, listener=self._changed, observer=self.services.called
         )
         self._targets: dict[str, Callable[[Envelope], str]] = {}
+        self._resets: list[Callable[[str], object]] = []
         self._lock = Lock()
         self._news: deque[Transition] = deque(maxlen=UNTOLD)
         self._notify: Callable[[], object] = _nobody
@@ -56,6 +57,8 @@ class Breakers:
             target = getattr(protocol, "target", None)  # most protocols have one target and no such method
             if target is not None:
                 self._targets[protocol.name] = target
+            if (reset := getattr(protocol, "reset", None)) is not None:  # it has more to let go of than a breaker
+                self._resets.append(reset)
 
     # ------------------------------------------------------------ of one attempt
 
@@ -95,6 +98,16 @@ class Breakers:
     def find(self, name: str) -> Breaker | None:
         """The breaker of this name if there is one; for operators, who must not make any."""
         return self._own.get(name) or self._box.find(name)
+
+    def reset(self, name: str, now: int) -> bool:
+        """An operator closes it, and whatever else its protocol holds for the same reason; ``False``: there is none."""
+        breaker = self.find(name)
+        if breaker is None:
+            return False
+        for reset in self._resets:
+            reset(name)
+        breaker.reset(now)
+        return True
 
     def snapshots(self) -> list[Snapshot]:
         """All of them, the protocols' own first."""

@@ -48,11 +48,12 @@ class DiscordBench:
         tagged: bool = False,
         types: tuple[str, ...] = (),
         clock: ManualClock | None = None,
+        failures: int = 100,
         **ledger: int,
     ) -> None:
         self.clock = clock or ManualClock()
         self.discord = discord
-        self.breakers = BreakerBox(BreakerSettings(failure_threshold=100))
+        self.breakers = BreakerBox(BreakerSettings(failure_threshold=failures))
         self.ledger = Ledger(**ledger)
         self.backend = HttpBackend(
             SecretStr(token), clock=self.clock, base=discord.url, user_agent="DiscordBot (x, 1)", ledger=self.ledger

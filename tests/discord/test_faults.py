@@ -215,8 +215,7 @@ def test_discord_that_cannot_be_reached_has_done_nothing() -> None:
 
 def test_failures_open_the_breaker_and_limits_and_refusals_do_not() -> None:
     limited = [fakes.limits("shared", 0.001)] * 3
-    with Discord(*limited, *[fakes.fails_before(500)] * 3) as discord, DiscordBench(discord) as bench:
-        bench.breakers._settings = bench.breakers._settings.__class__(failure_threshold=3)
+    with Discord(*limited, *[fakes.fails_before(500)] * 3) as discord, DiscordBench(discord, failures=3) as bench:
         breaker = bench.breakers.get("rest:discord")
         discord.allowed = False
         for _ in range(3):

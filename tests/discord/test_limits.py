@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from actors.outcome import Verdict
 from actors.runtime.clock import Timer
 from actors.runtime.testing import ManualClock
+from router import Router
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser, KickUser
 from router.protocols.discord.call import Call, Rejected, call
@@ -21,7 +22,7 @@ from router.protocols.discord.limits import NEGATIVE, WINDOW, Ledger, wait_of
 from router.protocols.rehearsal import CAP, Outcomes
 from tests.discord.benches import ALL, DiscordBench, code_of
 from tests.fakes import discord as fakes
-from tests.fakes.discord import CHANNEL, GUILD, MODERATOR, OWNER, USER, Discord
+from tests.fakes.discord import CHANNEL, GUILD, MODERATOR, OWNER, TOKEN, USER, Discord
 
 OTHER = "9" * 17
 
@@ -257,6 +258,50 @@ def test_a_wrong_token_stops_everything_after_one_request() -> None:
             assert (outcome.verdict, code_of(outcome)) == (Verdict.DEFERRED, "discord_unauthorized")
             assert not outcome.executed
         assert len(discord.requests) == 1
+
+
+def test_a_wrong_token_holds_until_an_operator_resets_the_breaker() -> None:
+    with Discord() as discord, DiscordBench(discord) as bench:
+        discord.token = "another"
+        bench.run(ALL["BAN_USER"])
+        discord.token = TOKEN
+        bench.clock.advance(3_600)
+        assert bench.run(ALL["BAN_USER"]).verdict is Verdict.DEFERRED
+        bench.protocol.reset("rest:somebody")
+        assert bench.run(ALL["BAN_USER"]).verdict is Verdict.DEFERRED
+        bench.protocol.reset("rest:discord")
+        assert bench.run(ALL["BAN_USER"]).verdict is Verdict.APPLIED
+        assert len(discord.requests) == 2
+
+
+def test_a_router_goes_on_after_a_wrong_token_without_a_restart() -> None:
+    with Discord() as discord:
+        discord.calm.add("/users/@me")  # where the health monitor looks
+        discord.token = "another"
+        with Router(discord_token=TOKEN, discord_url=discord.url) as router:
+            tried = Event()
+            router.hub.subscribe(lambda kind, _: tried.set() if kind == "attempted" else None)
+            held = router.send(ALL["BAN_USER"])
+            assert tried.wait(CAP)
+            discord.token = TOKEN
+            assert not router.reset_breaker("rest:nobody")
+            assert router.reset_breaker("rest:discord")
+            assert router.request(ALL["SEND_MESSAGE"], timeout=CAP).status == "ok"
+            assert held.cancel(), "it waits for its next attempt, and no attempt was spent"
+
+
+def test_whoever_is_barred_by_cloudflare_waits_and_counts_it_at_the_breaker() -> None:
+    faults = fakes.cloudflare(), fakes.limits("global", 3), fakes.cloudflare("5")
+    with Discord(*faults) as discord, DiscordBench(discord) as bench:
+        failed = []
+        for seconds in (60.1, 3.1, 5.1):
+            outcome = bench.run(ALL["BAN_USER"])
+            assert (outcome.verdict, outcome.executed) == (Verdict.DEFERRED, True)
+            assert not bench.run(ALL["KICK_USER"]).executed, "held, and counted nowhere"
+            failed.append(bench.breakers.get("rest:discord").snapshot().failed)
+            bench.clock.advance(seconds)
+        assert failed == [1, 1, 2], "a limit of Discord's own is no failure"
+        assert bench.run(ALL["BAN_USER"]).verdict is Verdict.APPLIED
 
 
 def test_the_budget_of_refusals_stops_everything_before_discord_does() -> None:

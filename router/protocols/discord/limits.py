@@ -5,7 +5,8 @@
 - 50 requests a second in all.
 - 10,000 answers 401, 403 and 429 in ten minutes, and Cloudflare bars the address. So what was refused is remembered for
   a while and not asked for again, and at ``budget`` of them everything waits.
-- A 401 stops everything: the token is wrong.
+- A 401 stops everything: the token is wrong, until an operator says otherwise (``resume``) or a process with another
+  token starts.
 
 Pure: ``now`` in ms on a steady clock. Not thread-safe.
 """
@@ -140,6 +141,11 @@ class Ledger:
             bucket = self._bucket(call)
             bucket.limit = max(1, bucket.limit)
             bucket.remaining, bucket.reset_at = 0, max(bucket.reset_at, now + retry_after)
+
+    def resume(self) -> None:
+        """An operator says that the token is known, and the bar lifted. If not, the next answer says so."""
+        self.unauthorized = False
+        self._blocked_until = 0
 
     def refused(self, key: tuple[str, ...], rejected: Rejected, now: int) -> None:
         """Believe this refusal for a while."""

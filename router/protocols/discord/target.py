@@ -49,6 +49,7 @@ class DiscordTarget:
     weight = 1.0
     dedupes = False
     rank = 1
+    unwell = frozenset({"discord_cloudflare"})  # Cloudflare itself said no: the address is barred
 
     def __init__(
         self,
@@ -140,6 +141,10 @@ class DiscordTarget:
             case NotSent() | Unknown():
                 return Sign(well=False, detail=reply.message)
 
+    def resume(self) -> None:
+        """Ask Discord again, after a token it did not know or a bar."""
+        self._ledger.resume()
+
     async def close(self) -> None:
         """Hang up."""
         await self._backend.close()
@@ -177,7 +182,8 @@ class DiscordTarget:
                     return Outcome(Verdict.NOT_APPLIED, fault=fault)
                 return Outcome(Verdict.DEFERRED, fault=fault, retry_after=wait or LATER)
             case RateLimited(wait, scope):
-                fault = Fault("discord_rate_limited", f"Discord's {scope} limit", True, wait)
+                code = "discord_cloudflare" if scope == "cloudflare" else "discord_rate_limited"
+                fault = Fault(code, f"Discord's {scope} limit", True, wait)
                 return Outcome(Verdict.DEFERRED, executed=True, fault=fault, retry_after=wait)
             case Unknown(code, text):
                 return Outcome(Verdict.IN_DOUBT, fault=Fault(f"discord_{code}", text, True))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from actors.envelope import Envelope
 from actors.outcome import Outcome, Verdict
@@ -57,6 +58,8 @@ class RestProtocol:
 
     def open(self) -> None:
         """See ``ExecutionProtocol``; may be called again."""
+        for name in self._targets:
+            self._breakers(f"{self.name}:{name}")  # an operator finds it although nothing was sent yet
         self._net.open()
         self._open = True
 
@@ -74,6 +77,12 @@ class RestProtocol:
         """Whether each target it may go to says so."""
         serving = [target for target in self._targets.values() if target.serves(envelope)]
         return bool(serving) and all(target.idempotent(envelope) for target in serving)
+
+    def reset(self, breaker: str) -> None:
+        """An operator closed a breaker: the target it is of may be asked again, whatever else held it."""
+        for name, target in self._targets.items():
+            if breaker in (self.name, f"{self.name}:{name}"):
+                self._net.go(partial(_resume, target))
 
     def start(self, ticket: Ticket, done: Done) -> None:
         """See ``ExecutionProtocol``."""
@@ -157,7 +166,7 @@ class RestProtocol:
             if outcome is None:
                 breaker.fail(permit, now)
             else:
-                _count(breaker, permit, outcome, now, now - began)
+                _count(breaker, permit, outcome, now, now - began, target.unwell)
         if outcome.verdict is Verdict.IN_DOUBT:
             return outcome._replace(executed=True)
         return outcome
@@ -205,15 +214,23 @@ class RestProtocol:
             await target.close()
 
 
-def _count(breaker: Breaker, permit: Permit, outcome: Outcome, now: int, ms: int) -> None:
+def _count(
+    breaker: Breaker, permit: Permit, outcome: Outcome, now: int, ms: int, unwell: frozenset[str] = frozenset()
+) -> None:
     """What an answer says of its target's health; as ``Landing.pilot`` says it of a protocol's."""
     match outcome.verdict:
         case Verdict.APPLIED:
             breaker.succeed(permit, now, ms)
         case Verdict.IN_DOUBT | Verdict.NOT_APPLIED if not outcome.executed:
             breaker.fail(permit, now)
+        case _ if outcome.executed and outcome.fault is not None and outcome.fault.code in unwell:
+            breaker.fail(permit, now)
         case _:
             breaker.release(permit, now)
+
+
+async def _resume(target: Target) -> None:
+    target.resume()
 
 
 def _of(outcome: Outcome) -> Found:

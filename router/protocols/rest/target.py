@@ -33,6 +33,7 @@ class Target(Protocol):
     rank: int  #: those of rank 0 are tried first; the next rank only when none of them can be reached or has room
     weight: float
     capacity: int  #: requests at once
+    unwell: frozenset[str]  #: codes of answers that count against it although nothing happened
 
     def serves(self, envelope: Envelope) -> bool:
         """Whether it executes this type for this guild."""
@@ -51,6 +52,9 @@ class Target(Protocol):
 
     async def look(self) -> Sign:
         """How it is, for the health monitor."""
+
+    def resume(self) -> None:
+        """An operator says that it is well again: what was held back until then may go."""
 
     async def close(self) -> None:
         """Let go of everything; it opens itself again when it is used."""

@@ -30,6 +30,7 @@ class Upstream:
     """
 
     rank = 0
+    unwell: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -129,6 +130,9 @@ class Upstream:
         if answer.status in (401, 403):
             return Sign(well=False, detail=f"it refuses our secret ({answer.status})")
         return Sign(well=answer.status < 500, detail=f"it answers {answer.status}")
+
+    def resume(self) -> None:
+        """Nothing but its breaker holds it back."""
 
     async def close(self) -> None:
         """Hang up."""
