@@ -171,6 +171,36 @@ def test_what_nobody_claimed_can_be_recalled(town: Town) -> None:
     assert code(town.answered(outcomes)) == "recalled"
 
 
+def test_what_waits_for_room_at_its_router_can_be_recalled(town: Town) -> None:
+    a, b = town.house("a"), town.house("b")
+    bot = FakeBot(capacity=1).connect(a)
+    reached(town, b, town.ticket())
+    b.start(town.ticket())
+    town.until(lambda: bot.waiting)
+    its = town.ticket()
+    outcomes = b.start(its)
+    town.pass_time(A_SECOND)
+    assert not b.protocol.recall(its.envelope.id)
+    assert code(town.answered(outcomes)) == "recalled"
+    bot.execute()
+    town.pass_time(A_SECOND)
+    assert not bot.waiting
+
+
+def test_what_its_bot_has_cannot_be_recalled(town: Town) -> None:
+    a, b = town.house("a"), town.house("b")
+    bot = FakeBot().connect(a)
+    its = town.ticket()
+    reached(town, b, its)
+    outcomes = b.start(its)
+    town.until(lambda: bot.waiting)
+    assert not b.protocol.recall(its.envelope.id)
+    town.pass_time(A_SECOND)
+    assert not outcomes.all
+    bot.execute()
+    assert town.answered(outcomes).verdict is Verdict.APPLIED
+
+
 def test_a_full_queue_puts_off_and_says_for_how_long(found: Callable[..., Town]) -> None:
     town = found(rules=RULES.__class__(**(_fields(RULES) | {"depth": 2})))
     a, b = town.house("a"), town.house("b")
@@ -213,7 +243,8 @@ def test_a_bot_that_gives_no_answer_in_time_leaves_a_doubt(town: Town) -> None:
 # ---------------------------------------------------------------- other bots, other routers
 
 
-def test_what_had_not_left_when_its_bot_went_away_goes_to_another_and_costs_nothing(town: Town) -> None:
+@pytest.mark.parametrize("where", ["at the same router", "elsewhere"])
+def test_what_had_not_left_when_its_bot_went_away_goes_to_another_and_costs_nothing(town: Town, where: str) -> None:
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     gone, other = FakeBot("gone"), FakeBot("other")
     gone.holding = True
@@ -222,7 +253,7 @@ def test_what_had_not_left_when_its_bot_went_away_goes_to_another_and_costs_noth
     reached(town, b, its)
     outcomes = b.start(its)
     town.until(lambda: gone.outbox)
-    other.connect(c)
+    other.connect(a if where == "at the same router" else c)
     town.pass_time(A_SECOND)
     gone.leave()
     town.until(lambda: other.waiting)
@@ -413,6 +444,24 @@ def test_the_next_owner_takes_back_what_the_former_one_left_unclaimed(town: Town
     a.handle.cut = False
     town.pass_time(2 * A_SECOND)
     assert not bot.waiting
+
+
+def test_the_same_attempt_left_by_a_former_owner_is_answered_to_the_next_one(town: Town) -> None:
+    a, b, c = town.house("a"), town.house("b"), town.house("c")
+    bot = FakeBot().connect(a)
+    its = town.ticket()
+    reached(town, b, its)
+    a.handle.cut = True
+    b.start(its)
+    town.settle()
+    b.kill()
+    outcomes = c.start(its)
+    town.settle()
+    a.handle.cut = False
+    town.until(lambda: bot.waiting)
+    bot.execute()
+    assert town.answered(outcomes).verdict is Verdict.APPLIED
+    assert len(bot.order) == 1
 
 
 def test_what_a_former_owner_left_is_not_sent_after_the_next_one_has_begun_it(town: Town) -> None:

@@ -33,7 +33,7 @@ logger = logging.getLogger("router.protocols.websocket")
 LOOK = 0.1
 """Seconds between looks at the other routers; what they tell of themselves is renewed six times a second."""
 
-ELSEWHERE = frozenset(("no_bot", "router_gone", "bot_gone", "shutting_down", "claim_lost"))
+ELSEWHERE = frozenset(("no_bot", "router_gone", "shutting_down", "claim_lost"))
 """Codes of deferrals after which another bot, or the same one at another router, is tried at once."""
 
 TIMES = 4
@@ -208,8 +208,7 @@ class Everywhere:
         elif self._doubtful:
             self._doubtful.pop(envelope.id, None)
         if outcome.verdict is Verdict.DEFERRED and not outcome.executed and code in ELSEWHERE:
-            if code != "bot_gone":
-                self._neighbours.refused(trip.router, envelope, now)
+            self._neighbours.refused(trip.router, envelope, now)
             if len(trip.tried) < TIMES and self._may_go_on(ticket, now):
                 self._go(ticket, trip.waiters, trip.tried)
                 return

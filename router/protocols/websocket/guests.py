@@ -2,8 +2,9 @@
 
 What is claimed from this router's queue goes the way of its own attempts, with one step more: right before a command
 leaves for its bot, the store is told which bot begins it. So whoever looks after this router died knows what was never
-sent, and which bot to ask about the rest. An attempt whose bot goes away before that is handed back, at no cost; its
-asker chooses anew. The end of a claim, its outcome for the asker and the bot's word are one step (``actors.workers``).
+sent, and which bot to ask about the rest. An attempt whose bot goes away before that goes to another one here, or back
+to its asker, who chooses anew. The end of a claim, its outcome for the asker and the bot's word are one step
+(``actors.workers``).
 """
 
 from __future__ import annotations

@@ -396,10 +396,7 @@ class WebSocketProtocol:
                     continue
                 attempt.bot.running.discard(attempt.id)
                 attempt.bot = None
-                if attempt.gate is None:
-                    outcome = self._place(attempt, now)
-                else:  # written down as this bot's: whoever asked chooses anew
-                    outcome = results.deferred("bot_gone", "its bot went away before it was sent", 0)
+                outcome = self._place(attempt, now)
                 if outcome is not None:
                     self._forget(attempt)
                     refused.append((attempt, outcome))
