@@ -58,7 +58,6 @@ def test_an_unknown_benchmark_is_named(capsys: pytest.CaptureFixture[str]) -> No
     assert "unknown benchmark warp" in capsys.readouterr().err
 
 
-@pytest.mark.timeout(120)
 def test_every_benchmark_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--json"]) == 0
     results = json.loads(capsys.readouterr().out)["results"]

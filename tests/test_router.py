@@ -407,7 +407,7 @@ def test_a_doubt_is_asked_about_and_never_repeated_also_after_a_restart(tmp_path
 
     with build() as router:
         message = SendMessage(guild_id=GUILD, channel_id="381870553235193857", content="hello")
-        assert router.request(message, timeout=10).status == "in_doubt"
+        assert router.request(message, timeout=60).status == "in_doubt"
     with build() as router:
         assert router.queues.size("bot:commands") == 0
     assert len(ledger) == 1

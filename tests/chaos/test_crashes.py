@@ -128,7 +128,6 @@ def test_q7_a_message_that_ends_the_process_each_time_is_dead_lettered_and_its_g
     assert (status(scene, "m1"), status(scene, "m2")) == ("dead", "ok")
 
 
-@pytest.mark.timeout(120)
 def test_q8_a_kill_charges_only_what_had_begun(scene: Scene) -> None:
     names = [f"m{number}" for number in range(10)]
     life = scene.start("script", orders=orders(order("m0", before=HOLD), *(order(name) for name in names[1:])))

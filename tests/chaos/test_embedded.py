@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.chaos.run import Scene, torture
 
 KILLS = 60
 
 
-@pytest.mark.timeout(180)
 def test_sixty_kills_lose_double_and_reorder_nothing(scene: Scene, seed: int) -> None:
     print(f"CHAOS_SEED={seed}")
     outcome = torture(scene, seed=seed, kills=KILLS)

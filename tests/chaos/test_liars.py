@@ -10,7 +10,6 @@ from tests.chaos.nursery import Nursery, said
 from tests.chaos.run import Scene, torture
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("lie", "rules"),
     [

@@ -74,7 +74,6 @@ FREEZE, HASTE, TAKEOVER = (
 )
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("what_happens", "lie", "rules"),
     [

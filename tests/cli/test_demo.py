@@ -24,7 +24,7 @@ STEPS = (
 
 def test_every_step_holds_and_the_demo_ends_with_status_0(tmp_path: Path) -> None:
     with running("run-demo", "--exit", "--port", "0", cwd=tmp_path) as process:
-        assert process.ended(50) == 0, "".join(process.lines)
+        assert process.ended(150) == 0, "".join(process.lines)
         for step in STEPS:
             assert any(line.startswith(step) for line in process.lines), step
         assert "Every step held.\n" in process.lines

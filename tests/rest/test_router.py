@@ -18,10 +18,10 @@ from tests.fakes.served import Served, application
 
 def test_a_command_goes_to_the_bot_and_its_answer_comes_back() -> None:
     with Bot() as bot, Router(upstreams={"main": {"url": bot.url}}) as router:
-        response = router.request(ban(), timeout=10)
+        response = router.request(ban(), timeout=60)
         assert (response.status, response.method) == ("ok", "rest")
         assert bot.ledger == [response.request_id]
-        assert router.request(ban(), timeout=10).duplicate
+        assert router.request(ban(), timeout=60).duplicate
         assert len(bot.ledger) == 1
 
 
@@ -47,7 +47,7 @@ def test_an_answer_that_got_lost_is_looked_up_and_nothing_is_executed_twice() ->
         upstream = {"url": f"{served.url}/commands", "secret": "s3cret", "records": True}
         with Router(upstreams={"main": upstream}) as router:
             reply = router.send(say())
-            response = reply.result(timeout=10)
+            response = reply.result(timeout=60)
             assert response.status == "ok"
             assert [attempt.outcome for attempt in response.attempts] == ["applied"]
             assert calls == [reply.id]
@@ -58,14 +58,14 @@ def test_an_answer_that_got_lost_is_looked_up_and_nothing_is_executed_twice() ->
 def test_an_upstreams_breaker_is_one_of_the_routers() -> None:
     with Bot(*[bots.answer(500)] * 5) as bot, Router(upstreams={"main": {"url": bot.url}}) as router:
         for _ in range(5):
-            router.request(say(), timeout=10)
+            router.request(say(), timeout=60)
         shown = {each.name: each.condition for each in router.engine.breakers.snapshots()}
         assert (shown["rest:main"], shown["rest"]) == ("open", "closed")
 
 
 def test_nobody_knows_whether_a_message_went_out_and_its_sender_is_told() -> None:
     with Bot(bots.drop_after) as bot, Router(upstreams={"main": {"url": bot.url}}) as router:
-        assert router.request(say(), timeout=10).status == "in_doubt"
+        assert router.request(say(), timeout=60).status == "in_doubt"
         assert len(bot.requests) == 1
 
 
@@ -77,7 +77,7 @@ def test_a_handler_here_takes_over_from_a_bot_that_cannot_be_reached() -> None:
         return "here"
 
     with router:
-        response = router.request(ban(), timeout=10, protocols=["rest", "direct"])
+        response = router.request(ban(), timeout=60, protocols=["rest", "direct"])
         assert (response.status, response.method) == ("ok", "direct")
         assert [attempt.outcome for attempt in response.attempts] == ["not_applied", "applied"]
 

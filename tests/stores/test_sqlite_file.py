@@ -309,7 +309,7 @@ def test_a_write_returns_after_the_disk_has_it(path, tmp_path, synchronous, sync
         """
     strace = ["strace", "-f", "-e", "trace=fdatasync,fsync,write", "-o", str(trace)]
     process = child(code, path, before=strace)
-    out, _ = process.communicate(timeout=50)
+    out, _ = process.communicate(timeout=150)
     if process.returncode and not trace.read_text():
         pytest.skip("strace may not trace here")
     assert out == "accepted\n" * 5
