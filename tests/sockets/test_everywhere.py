@@ -81,6 +81,19 @@ def test_a_bot_of_this_router_is_preferred_and_the_store_is_not_asked(town: Town
     assert outcomes.one.verdict is Verdict.APPLIED
 
 
+def test_what_finds_the_bots_of_this_router_full_goes_to_another(town: Town) -> None:
+    a, b = town.house("a"), town.house("b")
+    far = FakeBot("far").connect(a)
+    near = FakeBot("near", capacity=1).connect(b)
+    town.pass_time(A_SECOND)
+    b.start(town.ticket())
+    outcomes = b.start(town.ticket())
+    town.until(lambda: far.waiting)
+    assert len(near.waiting) == 1
+    far.execute()
+    assert unpack(town.answered(outcomes).data) == {"by": "far"}
+
+
 def test_whoever_has_the_shard_is_preferred_to_a_bot_nearby_without_shards(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     guild = str(5 << 22)  # shard 1 of 2

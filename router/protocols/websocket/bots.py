@@ -47,6 +47,13 @@ class Offer(NamedTuple):
 NOTHING = Offer(frozenset())
 
 
+class Outlook(NamedTuple):
+    """Of bots that could execute a command."""
+
+    owner: bool  #: they have the guild's shard; else they are not sharded
+    free: bool  #: one of them has room
+
+
 class Bot:
     """One connected bot. Its fields are guarded by the protocol's lock."""
 
@@ -135,10 +142,15 @@ class Bots:
             if found:
                 return
 
-    def owned(self, envelope: Envelope, now: int) -> bool | None:
-        """Whether one that fits has its shard; ``None``: none fits."""
-        bot = next(self.fitting(envelope, now), None)
-        return None if bot is None else bot.offer.shards is not None
+    def outlook(self, envelope: Envelope, now: int) -> Outlook | None:
+        """What those that fit are like; ``None``: none fits."""
+        owner = free = False
+        bot = None
+        for bot in self.fitting(envelope, now):
+            owner, free = bot.offer.shards is not None, len(bot.running) < bot.offer.capacity
+            if free:
+                break
+        return None if bot is None else Outlook(owner, free)
 
     def room(self) -> bool:
         """Whether any of them could be given anything."""

@@ -2,7 +2,8 @@
 
 A guild's commands start at the router that owns it, and a bot's socket ends at whichever router it came to. So the
 owner sends an attempt to the router that has the bot, and that one executes it as its own. Whoever has the guild's
-shard is preferred to a bot without shards, and among equals a bot of this router to any other: its way is the shortest.
+shard is preferred to a bot without shards, and among equals a bot of this router that has room to any other: its way is
+the shortest.
 """
 
 from __future__ import annotations
@@ -182,11 +183,14 @@ class Everywhere:
 
     def _choose(self, envelope: Envelope, tried: frozenset[str] = frozenset()) -> str:
         """The router it goes to; "": this one."""
-        owned = self.bots.owned(envelope)
-        here = None if owned is None else OWNER if owned else ANYBODY
+        here = self.bots.outlook(envelope)
         best, routers = self._neighbours.fitting(envelope, tried)
-        if best is None or (here is not None and here <= best):
+        if best is None:
             return ""
+        if here is not None:
+            rank = OWNER if here.owner else ANYBODY
+            if rank < best or (rank == best and here.free):
+                return ""
         former = self._doubtful.get(envelope.id, "")
         return former if former in routers else self._abroad.least(routers)
 

@@ -20,7 +20,7 @@ from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.executor import tell
 from router.protocols.records import Records
 from router.protocols.websocket.attempt import Attempt, Gate, order_of, outcome_of, refusal_of
-from router.protocols.websocket.bots import Bot, Bots, Offer
+from router.protocols.websocket.bots import Bot, Bots, Offer, Outlook
 from router.protocols.websocket.doubts import Doubts
 from router.protocols.workshop import BUSY, STOPPED
 
@@ -169,12 +169,12 @@ class WebSocketProtocol:
         with self._lock:
             return self._sent_to(id_) or ("", "")
 
-    def owned(self, envelope: Envelope) -> bool | None:
-        """Whether a bot that fits has the guild's shard; ``None``: none fits."""
+    def outlook(self, envelope: Envelope) -> Outlook | None:
+        """What the bots that fit are like; ``None``: none fits."""
         if not self._bots:
             return None
         with self._lock:
-            return self._bots.owned(envelope, self._clock.now()) if self._open else None
+            return self._bots.outlook(envelope, self._clock.now()) if self._open else None
 
     def offers(self) -> list[tuple[Offer, frozenset[str]]]:
         """What each bot that takes commands now is good for, and the guilds its token is limited to."""
