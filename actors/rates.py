@@ -7,7 +7,7 @@ A **level** is a kind and a name, such as ``guild`` and its id. Each is a bucket
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -43,3 +43,6 @@ class Rates(Protocol):
         One atomic step, one round trip. When the answer is lost, tokens may have been taken for nothing: at most those
         of this one call, and they come back as the buckets fill. Never is a token given twice.
         """
+
+    def give_back(self, unused: Mapping[Rated, int]) -> None:
+        """Tokens that were taken and not used; a level holds no more than it can. May be repeated as ``take``."""

@@ -22,6 +22,7 @@ from zlib import crc32
 
 from actors.ports import Backend, Lost, Record, Stored
 from actors.rates import Rates
+from actors.slots import Slots
 from actors.workers import Bell
 
 __all__ = [
@@ -210,6 +211,9 @@ class SharedStore(Backend, Protocol):
         """A new one, not open."""
 
     def rates(self) -> Rates:
+        """A new one, not open."""
+
+    def slots(self) -> Slots:
         """A new one, not open."""
 
     def ears(self) -> Ears:

@@ -110,6 +110,16 @@ class RatesContract:
             kinds = ["" if answer is None else answer.kind for answer in answers]
             assert kinds == [""] * 2_200 + ["guild"] * 700 + [""] * 300 + ["type"] * 500 + ["guild"] * 700
 
+    def test_what_is_given_back_may_be_taken_again_and_no_more_than_a_level_can_hold(self) -> None:
+        level, other = Rated("queue", "q", 3, LONG), Rated("queue", "p", 3, LONG)
+        with self.asking("a", "b") as (a, b):
+            assert a.take([[level]] * 3) == [None] * 3
+            a.give_back({level: 2, other: 5})
+            assert [each is None for each in b.take([[level]] * 3)] == [True, True, False]
+            b.give_back({level: 9})
+            assert [each is None for each in a.take([[level]] * 4)] == [True, True, True, False]
+            assert [each is None for each in a.take([[other]] * 4)] == [True, True, True, False]
+
     def test_a_changed_rate_counts_from_the_next_question_on(self) -> None:
         with self.asking("a", "b") as (old, new):
             assert old.take([[Rated("guild", "g", 10, LONG)]] * 6) == [None] * 6

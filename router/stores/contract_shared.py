@@ -533,6 +533,11 @@ class Ear:
             assert self._changed.wait_for(lambda: news in self._heard, PATIENCE), f"no {news} in {self._heard}"
             self._heard.remove(news)
 
+    def has(self, news: News) -> bool:
+        """Whether these came and were not waited for."""
+        with self._changed:
+            return news in self._heard
+
 
 def own(keeper: Any, router: str, partition: int, ttl: int = LONG) -> int:
     """The token of a partition that is free for it."""

@@ -92,6 +92,14 @@ class Faults:
     doubt: str = ""  #: the answer to its next write is lost, ``before`` or ``after`` the write was done
 
 
+class Slotted(NamedTuple):
+    """What a router has of a level of slots, until when by the hub's clock."""
+
+    held: int
+    wanted: int
+    until: int
+
+
 class Ringer(NamedTuple):
     """A bell that is open."""
 
@@ -115,6 +123,7 @@ class MemoryHub:
         self.leases = [Held() for _ in range(partitions)]
         self.faults: dict[str, Faults] = {}
         self.buckets: dict[tuple[str, str], tuple[int, int, int]] = {}  #: of rates: units, when, units of a token
+        self.slots: dict[str, dict[str, Slotted]] = {}  #: by level, by router
         self._members: dict[str, Living] = {}
         self._ears: dict[str, list[Heard]] = {}
         self.ringers: list[Ringer] = []

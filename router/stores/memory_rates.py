@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actors.rates import Rated, Spent
 from router.stores.memory_hub import MemoryHub
@@ -25,6 +25,14 @@ class MemoryRates:
         self._hub.reach(self._router)
         with self._hub.lock:
             return [self._spend(levels) for levels in asked]
+
+    def give_back(self, unused: Mapping[Rated, int]) -> None:
+        self._hub.reach(self._router)
+        with self._hub.lock:
+            for level, tokens in unused.items():
+                now = self._hub.clock()
+                units = min(level.rate * level.per, self._units(level, now) + tokens * level.per)
+                self._hub.buckets[level.kind, level.name] = (units, now, level.per)
 
     def _spend(self, levels: Sequence[Rated]) -> Spent | None:
         now = self._hub.clock()

@@ -31,6 +31,7 @@ from router.stores.memory_bell import MemoryBell
 from router.stores.memory_hub import Heard, MemoryHub, Shelf, Slice
 from router.stores.memory_rates import MemoryRates
 from router.stores.memory_shared_queues import MemorySharedQueues
+from router.stores.memory_slots import MemorySlots
 
 T = TypeVar("T")
 
@@ -224,6 +225,9 @@ class MemorySharedStore(MemorySharedQueues, SharedStore):
 
     def rates(self) -> MemoryRates:
         return MemoryRates(self.hub, self.router)
+
+    def slots(self) -> MemorySlots:
+        return MemorySlots(self.hub, self.router)
 
     def ears(self) -> MemoryEars:
         return MemoryEars(self)

@@ -9,6 +9,7 @@ import pytest
 from router.stores.contract import BackendContract
 from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
+from router.stores.contract_slots import SlotsContract
 from router.stores.redis.store import RedisStore
 from tests.servers.shared import options, owned_store, server
 
@@ -34,7 +35,7 @@ class TestRedisInSlices(TestRedis):
     partitions = 4
 
 
-class TestRedisShared(SharedContract, RatesContract):
+class TestRedisShared(SharedContract, RatesContract, SlotsContract):
     """Several handles on one store."""
 
     @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Nac
 from actors.rates import Rated
 from actors.schedules import Fire
 from actors.sharing import partition_of
+from actors.slots import Claim
 from actors.workers import Finish, Presence, Undertake
 from router.stores.contract import everything
 from router.stores.contract_base import NOW, accept, accepted
@@ -69,7 +70,13 @@ def story(store: RedisStore) -> Iterator[Any]:
     rates, slow = store.rates(), Rated("guild", ONE, 3, FOR_LONG)
     yield [answer is None for answer in rates.take([[slow]] * 2)]
     yield [answer is None for answer in rates.take([[slow]] * 2)]
+    rates.give_back({slow: 2})
+    yield [answer is None for answer in rates.take([[slow]] * 3)]
     rates.close()
+    slots = store.slots()
+    for claim in (Claim("queue:q", 3, 0, 5, 5), Claim("queue:q", 3, 2, 2, 2), Claim("queue:q", 3, 0, 0, 0)):
+        yield [each.held for each in slots.claim([claim], FOR_LONG)[1]]
+    slots.close()
     once = {"key": KEY, "idempotency_key": "once"}
     names = [accept("a", guild=ONE), accept("b", guild=TWO, **once), accept("c", guild=ONE), accept("d", guild=TWO)]
     yield store.write([*names, accept("later", guild=ONE, due_at=NOW + 50)], NOW)

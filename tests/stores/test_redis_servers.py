@@ -21,6 +21,7 @@ from router.stores.contract_base import NOW, accept, accepted, done, settle
 from router.stores.contract_queues import entry, take
 from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
+from router.stores.contract_slots import SlotsContract
 from router.stores.redis.address import Address
 from router.stores.redis.founding import inspect
 from router.stores.redis.link import Link, plain
@@ -150,7 +151,7 @@ def cluster_url(nodes: list[RedisServer]) -> str:
     return "redis+cluster://" + ",".join(node.address for node in nodes[:2])
 
 
-class TestClusterShared(SharedContract, RatesContract):
+class TestClusterShared(SharedContract, RatesContract, SlotsContract):
     """Partitions on several nodes, news across all of them."""
 
     @pytest.fixture(autouse=True)

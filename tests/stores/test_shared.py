@@ -5,6 +5,7 @@ from __future__ import annotations
 from router.stores.contract import BackendContract
 from router.stores.contract_rates import RatesContract
 from router.stores.contract_shared import SharedContract
+from router.stores.contract_slots import SlotsContract
 from router.stores.memory_hub import MemoryHub
 from router.stores.memory_shared import MemorySharedStore
 
@@ -33,7 +34,7 @@ class TestAlone(BackendContract):
         return store
 
 
-class TestTogether(SharedContract, RatesContract):
+class TestTogether(SharedContract, RatesContract, SlotsContract):
     """Several routers."""
 
     def routers(self, *names, partitions=4):

@@ -41,6 +41,10 @@ class Names:
         """What begins the keys of what a router asked of them last."""
         return f"{self._rates}asked:{router}"
 
+    def slots(self, level: str) -> str:
+        """The key of who holds how many slots of a level; in the slot of the rates, so that one step does for all."""
+        return f"{self._rates}slots:{quote(level, safe=':')}"
+
     def bell(self, name: str) -> str:
         """The channel on which it is said that something came into a named queue."""
         return self._bell + name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from uuid import uuid4
 
 from actors.rates import Rated, Spent
 from router.stores.redis.link import Call, Link, run_script
 from router.stores.redis.names import Names
-from router.stores.redis.scripts import TAKE
+from router.stores.redis.scripts import GIVE_BACK, TAKE
 
 MOST = 250
 """Commands in one run of the script: 3 ms of the server's time when each has three levels of its own."""
@@ -36,6 +36,12 @@ class RedisRates:
         calls = [self._call(number, question) for number, question in enumerate(questions)]
         answers = self._link.run(calls, writes=True) if calls else []
         return [each for question, answer in zip(questions, answers, strict=True) for each in question.read(answer)]
+
+    def give_back(self, unused: Mapping[Rated, int]) -> None:
+        if unused:
+            keys = [f"{self._asker}:back", *(self._names.rate(level.kind, level.name) for level in unused)]
+            question = f"{self._me}-{next(self._numbers)}"
+            self._link.ask(run_script(GIVE_BACK, keys, question, *unused.values()), writes=True)
 
     def _call(self, number: int, question: _Question) -> Call:
         levels = question.levels

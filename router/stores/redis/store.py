@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from itertools import count
 from uuid import uuid4
 
 from actors.sharing import SharedStore
@@ -15,6 +17,7 @@ from router.stores.redis.options import RedisOptions
 from router.stores.redis.packing import pack
 from router.stores.redis.rates import RedisRates
 from router.stores.redis.schedules import RedisSchedules
+from router.stores.redis.slots import RedisSlots
 from router.stores.retention import Retention
 
 
@@ -41,6 +44,7 @@ class RedisStore(RedisSchedules, SharedStore):
         kept = retention or Retention()
         kept = replace(kept, audit_rows=min(kept.audit_rows, options.audit_rows))
         super().__init__(address, options, kept, router or uuid4().hex)
+        self._claims = count(time.time_ns() // 1_000)  # above those of an earlier handle of the same name
 
     def announce(self, topic: str, detail: bytes) -> None:
         self._check()
@@ -51,6 +55,11 @@ class RedisStore(RedisSchedules, SharedStore):
 
     def rates(self) -> RedisRates:
         return RedisRates(self._another_link(), self.names, self.router)
+
+    def slots(self) -> RedisSlots:
+        patience = self.options.lease_timeout
+        link = Link(self.address, connect_timeout=patience, timeout=patience)
+        return RedisSlots(link, self.names, self.router, self._claims)
 
     def ears(self) -> RedisEars:
         return RedisEars(self._another_link, self.names, self.router)
