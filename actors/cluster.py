@@ -15,6 +15,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.ref import Ref
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.sharing import SharedStore
+from actors.steward import Steward
 from actors.tables.backlog import Backlog
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
@@ -101,16 +102,15 @@ class Cluster:
                 scheduler=scheduler,
                 keeper=to("partitions"),
                 relay=to("relay"),
+                steward=to("steward") if self.gate.shares else None,
                 every=self.options.listen_again,
             )
 
-        return SupervisorSpec(
-            "cluster",
-            [
-                ChildSpec("relay", lambda: Relay(self.holdings, journal, self.perform), dispatcher="pool"),
-                ChildSpec("partitions", keeper),  # a thread of its own: no busy pool makes it late
-                ChildSpec("news", news, dispatcher="pool"),
-            ],
-            intensity=10,
-            period=10.0,
-        )
+        children = [
+            ChildSpec("relay", lambda: Relay(self.holdings, journal, self.perform), dispatcher="pool"),
+            ChildSpec("partitions", keeper),  # a thread of its own: no busy pool makes it late
+            ChildSpec("news", news, dispatcher="pool"),
+        ]
+        if self.gate.shares:
+            children.insert(0, ChildSpec("steward", lambda: Steward(self.store, self.gate, self.options)))
+        return SupervisorSpec("cluster", children, intensity=10, period=10.0)

@@ -100,7 +100,11 @@ class Engine(Orders):
         self.breakers.serve(self.protocols.values())
         guilds = Guilds()
         self.tables = Tables(
-            Gate(self.options, lambda guild: guilds.wake(guild, Wake())),
+            Gate(
+                self.options,
+                lambda guild: guilds.wake(guild, Wake()),
+                shared=None if shared(store) is None else self.clock.monotonic,
+            ),
             guilds,
             Sequences(gap_timeout=self.options.sequence_gap),
             self.breakers,

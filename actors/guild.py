@@ -113,7 +113,7 @@ class GuildActor(Actor):
             case Wake():
                 self._unpark()
                 self._pump(self.clock.now())
-                self._tools.gate.nudge()
+                self._tools.gate.nudge(self._guild)
             case Verified(id_, attempt, happened, data):
                 self._verified(id_, attempt, happened, data)
             case Cancel() | Locate() | PurgeQueue():

@@ -162,6 +162,10 @@ class Recheck(NamedTuple):
     ids: list[str]
 
 
+class Reckon(NamedTuple):
+    """Gate, news desk -> steward: look what this router may use, and what it uses."""
+
+
 class Seized(NamedTuple):
     """Journal -> lease keeper: the store says that this partition, under this token, is somebody else's."""
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.codec import unpack
-from actors.messages import Arrivals, DelayedArrivals, Recheck, StoreCall
+from actors.messages import Arrivals, DelayedArrivals, Recheck, Reckon, StoreCall
 from actors.runtime.actor import Actor
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
 from actors.sharing import Answered, Arrived, Ears, Moved, News, SharedStore, Told
+from actors.slots import SLOTS
 from actors.tables.breakers import TOPIC as BREAKERS
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
@@ -53,6 +54,7 @@ class NewsDesk(Actor):
         scheduler: Callable[[], Ref],
         keeper: Callable[[], Ref],
         relay: Callable[[], Ref],
+        steward: Callable[[], Ref] | None,
         every: int,
     ) -> None:
         super().__init__()
@@ -67,6 +69,7 @@ class NewsDesk(Actor):
         self._scheduler = scheduler
         self._keeper = keeper
         self._relay = relay
+        self._steward = steward
         self._every = every / 1_000
         self._rounds = 0
         self._waiting: list[str] = []  # left of this round
@@ -95,6 +98,9 @@ class NewsDesk(Actor):
                 self._tell(self._keeper(), news)
             case Told(topic) if topic == PAUSED:
                 self._tell(self.me, news)
+            case Told(topic) if topic == SLOTS:
+                if self._steward is not None:
+                    self._tell(self._steward(), Reckon())
             case Told(topic, detail) if topic == BREAKERS:
                 self._breakers.heard(detail, self.clock.now())
             case Told():

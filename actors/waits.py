@@ -7,11 +7,13 @@ people), ``until`` (ms since the epoch, where it is known), and what the reason 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actors.errors import EngineError
 from actors.policy.lanes import PARKED, Lanes, Place, Stage
 from actors.ports import AuditLine, Stored
+from actors.tables.gate import Bound
 
 if TYPE_CHECKING:
     from actors.outbox import GuildTools
@@ -82,23 +84,37 @@ def _parked(place: Place, tools: GuildTools) -> Wait:
         case "paused":
             paused = tools.gate.pauses(envelope)
             return _wait("paused", f"{' and '.join(paused)} held by a pause", paused=paused)
+        case "rate_limit":
+            return _rated(place, tools, until=None)
         case reason:
             return _full(reason, tools.gate.bounds(envelope))
 
 
-def _full(reason: str, bounds: list[tuple[str, int, int]]) -> Wait:
-    shown = [{"name": name, "running": used, "most": most} for name, used, most in bounds if used >= most]
-    text = ", ".join(f"{each['name']} runs {each['running']} of {each['most']}" for each in shown)
+def _full(reason: str, bounds: Sequence[Bound]) -> Wait:
+    full = [bound for bound in bounds if bound.running >= bound.most]
+    shown = [
+        {"name": name, "running": running, "most": most} | ({"inAll": whole} if whole else {})
+        for name, running, most, whole in full
+    ]
+    text = ", ".join(
+        f"{name} runs {running} of {most}" + (f" here, of {whole} in all" if whole else "")
+        for name, running, most, whole in full
+    )
     return _wait(reason, text or "a place has just become free", bounds=shown)
+
+
+def _rated(place: Place, tools: GuildTools, *, until: int | None) -> Wait:
+    queue = tools.options.queues[place.envelope.queue]
+    bound = {"name": f"queue:{place.envelope.queue}", "most": queue.rate, "windowMs": queue.rate_window}
+    text = f"{bound['name']} starts {queue.rate} in {queue.rate_window} ms"
+    return _wait("rate_limit", text, until=until, bounds=[bound])
 
 
 def _timed(place: Place, tools: GuildTools) -> Wait:
     reason = place.reason or "retry"  # a router that has just started knows the time, and its trail the reason
     queue = tools.options.queues.get(place.envelope.queue)
     if reason == "rate_limit" and queue is not None and queue.rate:
-        bound = {"name": f"queue:{place.envelope.queue}", "most": queue.rate, "windowMs": queue.rate_window}
-        text = f"{bound['name']} starts {queue.rate} in {queue.rate_window} ms"
-        return _wait(reason, text, until=place.until, bounds=[bound])
+        return _rated(place, tools, until=place.until)
     last = place.history[-1] if place.history else None
     said = f" after attempt {last.number} over {last.protocol}: {last.code} {last.message}".rstrip() if last else ""
     return _wait(reason, f"it waits for its next attempt{said}", until=place.until, attempts=place.attempts)
@@ -111,9 +127,9 @@ def _ready(lanes: Lanes, tools: GuildTools, *, owned: bool) -> Wait:
     if tools.gate.closed:
         return _wait("stopping", "the router that owns its guild stops; the next one goes on")
     if lanes.running >= most:
-        return _full("guild_full", [("guild", lanes.running, most)])
+        return _full("guild_full", [Bound("guild", lanes.running, most)])
     if tools.gate.is_full:
-        return _full("router_full", [("router", tools.gate.running, tools.options.max_running)])
+        return _full("router_full", [Bound("router", tools.gate.running, tools.options.max_running)])
     return _wait("next", "nothing: it starts at once")
 
 

@@ -28,6 +28,7 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "queue:performance": ("guild_router.performance",),
     "queue:events": ("guild_router.hub",),
     "cluster:partitions": ("guild_router.partitions",),
+    "cluster:steward": ("guild_router.steward",),
     "cluster:news": ("guild_router.news",),
     "cluster:workers": ("guild_router.foreman",),
     "websocket:protocol": ("router.protocols.websocket",),

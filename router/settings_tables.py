@@ -31,12 +31,12 @@ class Table(BaseModel):
 class QueueSettings(Table):
     """``[queues."bot:moderation"]``."""
 
-    concurrency: Count | None = Field(None, description="handlers of this queue at once")
+    concurrency: Count | None = Field(None, description="handlers of this queue at once; for commands over all routers")
     attempts: Attempts | None = Field(None, description="real failures before the dead letters; 0: without end")
     backoff_ms: Ms | None = Field(None, description="wait after the first failure")
     backoff_factor: float | None = Field(None, ge=1, le=100, description="growth of the wait with each failure")
     backoff_cap_ms: Ms | None = Field(None, description="longest wait")
-    rate_limit: RateText | None = Field(None, description="starts in a time, such as 2/minute")
+    rate_limit: RateText | None = Field(None, description="starts in a time, such as 2/minute; likewise")
     lease_ms: Ms | None = Field(None, description="a claim not renewed for so long is another's")
     retention_done: int | None = Field(None, ge=0, le=1_000_000, description="done entries kept to be looked at")
     retention_failed: int | None = Field(None, ge=0, le=1_000_000, description="failed entries kept")
@@ -63,9 +63,9 @@ class TypeSettings(Table):
     conflict: ConflictPolicy | None = Field(None, description="queue, supersede, annihilate or reject")
     on_exhausted: OnExhausted | None = Field(None, description="continue, pause or bury")
     protocols: tuple[Protocol, ...] | None = Field(None, description="the protocols to try, in order")
-    rate_limit: RateText | None = Field(None, description="acceptances in a time, such as 100/minute; more are refused")
+    rate_limit: RateText | None = Field(None, description="acceptances in a time, such as 100/minute, over all routers")
     backlog: Count | None = Field(None, description="unsettled commands of this type; more are refused")
-    concurrency: Count | None = Field(None, description="attempts of this type at once; more wait")
+    concurrency: Count | None = Field(None, description="attempts of this type at once, over all routers; more wait")
 
     def options(self) -> TypeOptions:
         """The engine's bounds for commands of this type."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import Enum
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from actors.envelope import Envelope
 from actors.options import Options, QueueOptions
 from actors.policy.limits import Denied, Limits, Rule
+from actors.tables.quota import RATE, Quota
+
+T = TypeVar("T")
 
 
 class Turn(Enum):
@@ -23,6 +26,7 @@ class Turn(Enum):
     QUEUE_FULL = "queue_full"  #: no slot in this queue: other queues' heads may go; woken likewise
     TYPE_FULL = "type_full"  #: no slot for this type: likewise
     PAUSED = "paused"  #: the queue or the lane is paused; woken when it is resumed
+    RATED = "rate_limit"  #: the queue's rate over all routers is used up, or not asked yet; woken likewise
     LATER = "later"  #: the queue's rate is used up; come back at ``at``
 
 
@@ -33,10 +37,20 @@ class Answer(NamedTuple):
     at: int = 0
 
 
+class Bound(NamedTuple):
+    """How much of one bound is in use."""
+
+    name: str
+    running: int
+    most: int  #: here
+    in_all: int = 0  #: of all routers, where it is theirs together
+
+
 GO = Answer(Turn.GO)
 FULL = Answer(Turn.FULL)
 QUEUE_FULL = Answer(Turn.QUEUE_FULL)
 TYPE_FULL = Answer(Turn.TYPE_FULL)
+RATED = Answer(Turn.RATED)
 PAUSED = Answer(Turn.PAUSED)
 
 # Waiting lists: for the router's own slots, for slots of a queue ("queue:" and its name) or of a type, for executors,
@@ -58,9 +72,14 @@ class Gate:
 
     Whenever a slot is free that somebody waits for, somebody who waits for it has been woken and has not acted yet:
     ``leave`` wakes one, and whoever was woken says so by ``nudge`` when it has acted, which wakes the next.
+
+    ``shared``: limits of queues and types hold over all routers of one store, and the steward fetches this one's part,
+    which is good for a time by this steady clock.
     """
 
-    def __init__(self, options: Options, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: Options, wake: Callable[[str], None], *, shared: Callable[[], float] | None = None
+    ) -> None:
         self._lock = Lock()
         self._wake = wake
         self._max = options.max_running
@@ -70,6 +89,9 @@ class Gate:
         self._used: dict[str, int] = {}
         self._rates = Limits(_rules(self._queues))
         self._rated = frozenset(name for name, queue in self._queues.items() if queue.rate)
+        self._quota: Quota | None = None
+        if shared is not None and (self._most or self._rated):
+            self._quota = Quota(self._most, self._queues, used=self._used, most=self._most, monotonic=shared)
         self._waiting: dict[str, dict[str, None]] = {}
         self._resting: dict[str, dict[str, None]] = {}  # by breaker
         self._written: frozenset[str] = frozenset()
@@ -92,16 +114,16 @@ class Gate:
                 self._line_up(ROUTER, guild)
                 return FULL
             levels = self._levels(envelope)
+            if self._quota is not None and (levels or queue in self._rated):
+                self._quota.look()
             for level in levels:
                 if self._used.get(level, 0) >= self._most[level]:
                     self._line_up(level, guild)
                     return TYPE_FULL if level.startswith(TYPE) else QUEUE_FULL
-            if queue in self._rated:
-                answer = self._rates.admit([("queue", queue)], now)
-                if isinstance(answer, Denied):
-                    return Answer(Turn.LATER, now + max(1, answer.retry_after))
-            self._take(levels)
-            return GO
+            answer = self._spend(queue, guild, now) if queue in self._rated else GO
+            if answer is GO:
+                self._take(levels)
+            return answer
 
     def occupy(self, envelope: Envelope) -> None:
         """Take a slot without asking: an attempt that goes on over another protocol."""
@@ -114,6 +136,8 @@ class Gate:
             self.running -= 1
             for level in self._levels(envelope):
                 self._used[level] -= 1
+                if self._quota is not None:
+                    self._quota.left(level)
             woken = self._pick() if self._waiting else ()
         for guild in woken:
             self._wake(guild)
@@ -123,19 +147,33 @@ class Gate:
         most = self._most
         return [level for level in (QUEUE + envelope.queue, TYPE + envelope.type) if level in most] if most else []
 
+    def _spend(self, queue: str, guild: str, now: int) -> Answer:
+        # With the lock held: a token of the queue's rate.
+        if self._quota is None:
+            answer = self._rates.admit([("queue", queue)], now)
+            return Answer(Turn.LATER, now + max(1, answer.retry_after)) if isinstance(answer, Denied) else GO
+        level = RATE + queue
+        if self._used.get(level, 0) >= self._most[level]:
+            self._line_up(level, guild)
+            return RATED
+        self._used[level] = self._used.get(level, 0) + 1
+        return GO
+
     def _take(self, levels: list[str]) -> None:
         self.running += 1
         for level in levels:
             self._used[level] = self._used.get(level, 0) + 1
 
-    def nudge(self) -> None:
-        """A guild that was woken has acted: if a slot is still free, let the next one try."""
-        if not self._waiting:
+    def nudge(self, guild: str) -> None:
+        """The guild was woken and has acted: if a slot is still free, let the next one try."""
+        if not self._waiting and self._quota is None:
             return
         with self._lock:
+            if self._quota is not None:
+                self._quota.acted(guild)
             woken = self._pick()
-        for guild in woken:
-            self._wake(guild)
+        for each in woken:
+            self._wake(each)
 
     def park(self, guild: str) -> None:
         """The guild waits until executors come or go. Look for them once more after this: they may just have come."""
@@ -153,11 +191,15 @@ class Gate:
         """Whether this router runs as much as it may."""
         return self.running >= self._max
 
-    def bounds(self, envelope: Envelope) -> list[tuple[str, int, int]]:
-        """(name, running, most) of each bound that this envelope would have to pass."""
+    def bounds(self, envelope: Envelope) -> list[Bound]:
+        """Those that this envelope would have to pass."""
         with self._lock:
-            levels = [(level, self._used.get(level, 0), self._most[level]) for level in self._levels(envelope)]
-            return [(ROUTER, self.running, self._max), *levels]
+            whole = {} if self._quota is None else self._quota.limits
+            levels = [
+                Bound(level, self._used.get(level, 0), self._most[level], whole.get(level, 0))
+                for level in self._levels(envelope)
+            ]
+            return [Bound(ROUTER, self.running, self._max), *levels]
 
     def pauses(self, envelope: Envelope) -> list[str]:
         """The paused queue or lane that holds this envelope."""
@@ -224,6 +266,30 @@ class Gate:
         with self._lock:
             self.closed = True
 
+    # ------------------------------------------------------------ what holds over all routers
+
+    @property
+    def shares(self) -> bool:
+        """Whether there is a limit that holds over all routers."""
+        return self._quota is not None
+
+    def attach(self, ring: Callable[[], object]) -> None:
+        """The steward: rung when somebody finds none, or something of this router's is another's."""
+        with self._lock:
+            if self._quota is not None:
+                self._quota.attach(ring)
+
+    def quota(self, use: Callable[[Quota], T]) -> T:
+        """Let the steward act on the quota, and wake whoever it helps."""
+        with self._lock:
+            if self._quota is None:
+                raise ValueError("no limit of this gate is shared")
+            result = use(self._quota)
+            woken = self._pick()
+        for guild in woken:
+            self._wake(guild)
+        return result
+
     def _resumed(self) -> list[str]:
         # Called with the lock held.
         before, self.paused = self.paused, self._written | self._pausing
@@ -231,6 +297,8 @@ class Gate:
 
     def _line_up(self, name: str, guild: str) -> None:
         self._waiting.setdefault(name, {})[guild] = None
+        if self._quota is not None and name in self._quota:
+            self._quota.deny(name, guild)
 
     def _pick(self) -> list[str]:
         # Called with the lock held. One guild for each kind of slot that is free.
@@ -243,6 +311,8 @@ class Gate:
             del guilds[guild]
             if not guilds:
                 del self._waiting[name]
+            if self._quota is not None and name in self._quota:
+                self._quota.woke(name, guild)
             woken.append(guild)
         return woken
 
