@@ -7,7 +7,7 @@ from typing import Any
 from actors.engine import Engine
 from actors.runtime.promise import Promise
 from actors.tables.counters import CLASSES, EDGES
-from router.protocols.websocket.letters import QUEUES
+from router.protocols.websocket.letters import is_place
 
 
 class Metrics:
@@ -81,7 +81,7 @@ class Metrics:
         counters = tables.counters
         depths = {name: stats.pending for name, stats in commands.items()}
         for name, stats in entries.items():
-            if name.startswith(QUEUES):
+            if is_place(name):
                 continue  # commands on their way to another router's bots: they count in the queues of their types
             depths[name] = depths.get(name, 0) + stats.waiting + stats.delayed
         settled = dict(counters.settled)

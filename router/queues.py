@@ -16,12 +16,12 @@ from actors.engine import Engine
 from actors.ports import Backend, Note, QueueStats
 from actors.ports import Stats as Commands
 from actors.runtime.promise import Promise
+from router.protocols.websocket.letters import is_place
 from router.status import LIBRARY
 
 PATIENCE = 30.0
-HIDDEN = ("lane:", "keys:", "bots:")
-"""Names that begin so are no queues of anybody: lanes that wait for an operator, idempotency keys of events, what is on
-its way to the bots of another router."""
+HIDDEN = ("lane:", "keys:")
+"""Names that begin so are no queues of anybody: lanes that wait for an operator, idempotency keys of events."""
 
 
 class QueueView(BaseModel):
@@ -141,7 +141,7 @@ class Queues:
             return {
                 one: _view(one, commands.get(one), entries.get(one), one in paused)
                 for one in sorted(names)
-                if not one.startswith(HIDDEN)
+                if not (one.startswith(HIDDEN) or is_place(one))
             }
 
         return self._engine.store_call(stats)

@@ -59,7 +59,7 @@ from router.protocols.context import Context
 from router.protocols.guard import Guard
 from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.subscriptions import Cancel, Subscriptions
-from router.protocols.websocket.letters import QUEUES, RULES
+from router.protocols.websocket.letters import RULES, is_place
 from router.proxy import CommandActor, command_actor
 from router.query_cache import QueryCache
 from router.query_desk import QueryDesk
@@ -205,7 +205,7 @@ class Router:
         return () if holdings is None else holdings.members
 
     def _queue_rules(self, queue: str) -> QueueRules:
-        return RULES if queue.startswith(QUEUES) else self.settings.queue_rules(queue)
+        return RULES if is_place(queue) else self.settings.queue_rules(queue)
 
     def _decode(self, envelope: Envelope) -> Message:
         return unseal(envelope, self.catalog)

@@ -13,6 +13,7 @@ from actors.sharing import Member
 from router.messages.seal import seal
 from router.protocols.rehearsal import ban, say
 from router.protocols.websocket.bots import Offer
+from router.protocols.websocket.letters import is_place, queue_of
 from router.protocols.websocket.neighbours import REFUSED, Neighbours
 from router.protocols.websocket.offers import ANYBODY, MOST, OWNER, Reach, decode, report
 
@@ -128,6 +129,12 @@ def test_a_router_of_another_version_is_left_alone(caplog: pytest.LogCaptureFixt
     neighbours.look(0)
     assert neighbours.fitting(envelope()) == (None, [])
     assert "cannot be read" in caplog.text
+
+
+def test_only_the_queues_of_places_are_not_anybodys_own() -> None:
+    assert is_place(queue_of(0))
+    assert is_place(queue_of(31))
+    assert not any(is_place(name) for name in ("bots:music", "bots:", "bot:commands", "bots:1a", "bots:²", "x:bots:1"))
 
 
 def test_places_are_the_smallest_that_are_free_and_the_later_of_two_moves() -> None:

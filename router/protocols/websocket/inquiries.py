@@ -27,11 +27,11 @@ from router.protocols.executor import tell
 from router.protocols.websocket.doubts import PATIENCE
 from router.protocols.websocket.guests import ENOUGH, FORGOTTEN
 from router.protocols.websocket.letters import (
-    QUEUES,
     Question,
     attempt_name,
     bot_of,
     encode_question,
+    is_place,
     question_name,
 )
 from router.protocols.websocket.neighbours import Neighbours
@@ -209,7 +209,7 @@ class Inquiries:
 
 def _look_for(id_: str, store: WorkedQueues, _: int) -> _Found:
     """In all queues of routers with bots: whoever sent it may be gone, and cannot tell where to."""
-    queues = [queue for queue in store.queue_stats() if queue.startswith(QUEUES)]
+    queues = [queue for queue in store.queue_stats() if is_place(queue)]
     names = [attempt_name(id_, attempt, queue) for queue in queues for attempt in range(1, ATTEMPTS + 1)]
     removed = any(store.remove(names)) if names else False
     executions = [known for queue in queues if (known := store.executions(queue, [id_])[0]) is not None]

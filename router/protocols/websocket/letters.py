@@ -44,6 +44,12 @@ def queue_of(place: int) -> str:
     return f"{QUEUES}{place}"
 
 
+def is_place(queue: str) -> bool:
+    """Whether this is such a queue, and nobody's own."""
+    prefix, place = queue[: len(QUEUES)], queue[len(QUEUES) :]
+    return prefix == QUEUES and place.isascii() and place.isdigit()
+
+
 def attempt_name(id_: str, attempt: int, queue: str) -> str:
     """Of the entry that asks for this attempt in this queue."""
     return f"{entry_name(id_, attempt)}@{queue.removeprefix(QUEUES)}"
