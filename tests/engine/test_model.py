@@ -504,4 +504,4 @@ def bounds(examples: int) -> settings:
 TestMemory = Machine.TestCase
 TestMemory.settings = bounds(60)
 TestSqlite = SqliteMachine.TestCase
-TestSqlite.settings = bounds(60)
+TestSqlite.settings = bounds(40)

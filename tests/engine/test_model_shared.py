@@ -340,4 +340,4 @@ class RedisMachine(SharedMachine):
 TestMemory = SharedMachine.TestCase
 TestMemory.settings = bounds(40)
 TestRedis = RedisMachine.TestCase
-TestRedis.settings = bounds(40)
+TestRedis.settings = bounds(25)
