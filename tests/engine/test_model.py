@@ -462,8 +462,10 @@ class Machine(RuleBasedStateMachine):
         for _ in range(400):
             self.same()
             for id_, world in self.held.items():
-                world.finish(id_)
-                self.model.finish(self.model.commands[id_], "applied", self.world.clock.now(), None)
+                command = self.model.commands[id_]
+                outcome = "rejected" if command.doubt else "applied"  # only whoever remembers a doubt answers right
+                world.finish(id_, OUTCOMES[outcome])
+                self.model.finish(command, outcome, self.world.clock.now(), None)
                 self.settle()
             if not self.model.delayed and not any(self.model.lanes.values()):
                 break

@@ -113,10 +113,10 @@ class SharedMachine(Machine):
 
     @rule(guild=st.sampled_from(GUILDS))
     def kill_owner(self, guild: str) -> None:
-        """``kill -9`` of the one that owns a guild, and those that are left take over."""
+        """``kill -9`` of the one that owns a guild, and those that are left take over, if any are."""
         owner = self.town.owner(guild)
-        if owner is not None and len(self.town.houses) > 1:
-            self.die(owner, successor=False)
+        if owner is not None:
+            self.die(owner, successor=len(self.town.houses) == 1)
 
     def die(self, house: House, *, successor: bool) -> None:
         self.old += house.senders
@@ -136,10 +136,10 @@ class SharedMachine(Machine):
 
     @rule(patient=st.booleans())
     def leave(self, patient: bool) -> None:
-        """One router stops in good order; without patience, while attempts run, which end with its process."""
+        """One stops in good order; without patience, the busiest, while attempts run, which end with its process."""
         if len(self.town.houses) == 1:
-            return
-        house = self.world
+            self.come()
+        house = self.world if patient else max(self.town, key=lambda house: len(house.held))
         while patient and house.held:
             id_ = house.held[0]
             house.finish(id_)
@@ -148,7 +148,6 @@ class SharedMachine(Machine):
         running = list(house.held)
         self.nobody_knows(running)
         self.old += house.senders
-        self.town.ground.faults_of(house.router).doubt = ""  # it would stop without having written everything
         busy = {self.town.partition(self.model.commands[id_].lane[0]) for id_ in running}
         house.stop()
         for guild in sorted(self.town.guilds, key=lambda guild: self.town.partition(guild) in busy):
