@@ -51,7 +51,8 @@ class Options:
     adapter_grace: int = 1_000  #: after a ticket's deadline, before the adapter stops waiting for its protocol
     pool_threads: int = 1  #: threads that run guild actors; a second one gains nothing but switches of the interpreter
     sweep_every: int = 5_000  #: between sweeps of the store
+    queue_kept: int = 86_400_000  #: a named queue that holds nothing is forgotten so long after its last use
     probe_every: int = 60_000  #: between two looks at a service
     lag_limit: int = 2_000  #: at which lateness of our own actors the router counts as full
     types: Mapping[str, TypeOptions] = field(default_factory=dict)
-    queues: Mapping[str, QueueOptions] = field(default_factory=dict)
+    queues: Mapping[str, QueueOptions] = field(default_factory=dict)  #: those named here are never forgotten

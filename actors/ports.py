@@ -395,6 +395,14 @@ class Queues(Protocol):
     def purge(self, queue: str) -> int:
         """Remove all waiting and delayed entries; how many. Claimed ones are left to their consumers."""
 
+    def forget_queues(self, before: int, now: int, keep: Collection[str] = (), limit: int = 1_000) -> int:
+        """Queues that hold nothing and were not used after ``before`` go, with all that is known of them; how many.
+
+        Holding nothing: no entry but done ones, no execution, no outcome; not paused. Using: something came, or came to
+        an end. What is appended meanwhile is not lost: it is in a new queue of the name. ``keep``: these stay.
+        ``limit``: queues looked at.
+        """
+
     def pause(self, queue: str, paused: bool) -> None:
         """Durable; claims of a paused queue are empty."""
 

@@ -7,13 +7,13 @@ is a copy: delayed envelopes live in the store, reminders in the guilds, so a cr
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from actors.codec import decode
 from actors.errors import EngineError
 from actors.messages import Delayed, DelayedArrivals, Disown, Due, Forget, Remind, Reread, StoreCall, Wake
-from actors.ports import Record
+from actors.ports import Backend, Record
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.ref import Ref
@@ -45,6 +45,8 @@ class RetryScheduler(Actor):
         journal: Callable[[], Ref],
         passivate_after: int,
         sweep_every: int,
+        queue_kept: int,
+        queues: Collection[str],
         backlog: Backlog | None = None,
         holdings: Holdings | None = None,
     ) -> None:
@@ -53,6 +55,8 @@ class RetryScheduler(Actor):
         self._journal = journal
         self._passivate_after = passivate_after
         self._sweep_every = sweep_every
+        self._queue_kept = queue_kept
+        self._queues = queues
         self._backlog = backlog
         self._holdings = holdings
         self._delayed: dict[str, tuple[str, Record]] = {}  # by id: guild and record
@@ -196,8 +200,12 @@ class RetryScheduler(Actor):
     def _sweep(self) -> None:
         now = self.clock.now()
         self._guilds.passivate(now - self._passivate_after)
-        self._journal().tell(StoreCall(lambda store, now: store.sweep(now, 5_000), _ignore))
+        self._journal().tell(StoreCall(self._forget, _ignore))
         self.send_after(self._sweep_every / 1000, _Sweep())
+
+    def _forget(self, store: Backend, now: int) -> None:
+        store.sweep(now, 5_000)
+        store.forget_queues(now - self._queue_kept, now, self._queues)
 
 
 class _Ring:

@@ -238,6 +238,8 @@ def engine_tree(
                     journal=journal,
                     passivate_after=options.passivate_after,
                     sweep_every=options.sweep_every,
+                    queue_kept=options.queue_kept,
+                    queues=options.queues.keys(),
                     backlog=None if holdings is None else tables.backlog,
                     holdings=holdings,
                 ),

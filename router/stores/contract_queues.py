@@ -9,6 +9,7 @@ from actors.ports import Entry, Nack, QueueStats
 from router.stores.contract_base import NOW, Contract
 
 SOON = NOW + 1000
+DAY = 86_400_000
 
 
 def entry(id: str, queue: str = "q", priority: int = 5, at: int = NOW, expires_at: int = 0) -> Entry:  # noqa: A002 - the field's name
@@ -228,3 +229,50 @@ class QueuesContract(Contract):
         queues.sweep(NOW + 181 * 86_400_000, 100)
         assert queues.failed("q") == []
         assert queues.queue_stats()["q"].dead == 0
+
+    def test_a_queue_that_holds_nothing_is_forgotten_some_time_after_its_last_use(self) -> None:
+        queues = self.opened()
+        queues.append([entry("a"), entry("b", at=NOW + 3), entry("x", queue="r")], NOW)
+        old = take(queues, until=NOW + 50)["a"]
+        queues.ack([("a", old)], NOW + 1, 10)
+        late = take(queues, now=NOW + 3, until=NOW + 50)["b"]
+        queues.nack([Nack("b", late, NOW + 4)], NOW + 4, 10)
+        queues.remove(["b"])
+        assert queues.forget_queues(NOW + 3, NOW + DAY) == 0
+        assert "q" in queues.queue_stats()
+        assert queues.forget_queues(NOW + 4, NOW + DAY) == 1
+        assert set(queues.queue_stats()) == {"r"}
+        assert queues.forget_queues(NOW + 4, NOW + DAY) == 0
+        assert queues.ack([("a", old)], NOW + DAY, 10) == [False]
+        assert queues.append([entry("a")], NOW + DAY) == [True], "nor is it known what was in it"
+        assert queues.queue_stats()["q"] == QueueStats(1, 0, 0, 0, 0, 0, NOW + DAY, False)
+        assert take(queues, now=NOW + DAY, until=NOW + 2 * DAY)["a"] > old, "but no claim is taken for an older one"
+
+    def test_a_queue_that_holds_something_is_not_forgotten_however_old_it_is(self) -> None:
+        queues = self.opened()
+        names = ["waiting", "delayed", "claimed", "failed", "paused", "kept"]
+        queues.append([entry(name, queue=name, at=NOW + (9 * DAY if name == "delayed" else 0)) for name in names], NOW)
+        tokens = {name: take(queues, queue=name, until=NOW + 9 * DAY).get(name, 0) for name in names[2:]}
+        queues.nack([Nack("failed", tokens["failed"], NOW, dead=True)], NOW, 10)
+        queues.ack([(name, tokens[name]) for name in ("paused", "kept")], NOW, 0)
+        queues.pause("paused", True)
+        assert queues.forget_queues(NOW + DAY, NOW + DAY, keep=["kept"]) == 0
+        assert set(queues.queue_stats()) == set(names)
+        queues.pause("paused", False)
+        assert queues.forget_queues(NOW + 2 * DAY, NOW + 2 * DAY, keep=["kept"]) == 1
+        assert set(queues.queue_stats()) == set(names) - {"paused"}
+
+    def test_what_was_forgotten_stays_so_after_a_restart_and_the_last_use_is_remembered(self) -> None:
+        queues = self.opened()
+        for name in ("one", "other"):
+            queues.append([entry(name, queue=name)], NOW)
+        queues.ack([("one", take(queues, queue="one")["one"])], NOW + 1, 10)
+        queues.ack([("other", take(queues, queue="other")["other"])], NOW + 5, 10)
+        assert queues.forget_queues(NOW + 1, NOW + DAY) == 1
+        if not self.durable:
+            return
+        queues = self.reopen(queues, NOW + DAY)
+        assert set(queues.queue_stats()) == {"other"}
+        assert queues.forget_queues(NOW + 4, NOW + DAY) == 0
+        assert queues.forget_queues(NOW + 5, NOW + DAY) == 1
+        assert queues.queue_stats() == {}

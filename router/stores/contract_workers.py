@@ -190,6 +190,20 @@ class WorkersContract(Contract):
         assert store.answers("r", [], heard=[("q", name) for name in names]) == []
         assert store.answers("r", ["q"]) == []
 
+    def test_a_queue_is_not_forgotten_while_an_execution_or_an_outcome_is_remembered(self) -> None:
+        store = self.opened()
+        (token,) = asked(store, ENTRY)
+        store.begin([undertake(token)], NOW)
+        store.finish([finish(token)], NOW, 0)
+        later = NOW + EXECUTION_KEPT - 1
+        assert store.forget_queues(later, later) == 0
+        store.heard("r", [("q", ENTRY)])
+        assert store.forget_queues(later, later) == 0
+        assert store.executions("q", ["e"])[0] is not None
+        store.sweep(NOW + EXECUTION_KEPT, 100)
+        assert store.forget_queues(NOW + EXECUTION_KEPT, NOW + EXECUTION_KEPT) == 1
+        assert store.queue_stats() == {}
+
     def test_an_entry_that_was_taken_back_is_begun_by_nobody(self) -> None:
         store = self.opened()
         store.append([entry(ENTRY)], NOW)

@@ -83,6 +83,7 @@ class MemoryQueues(Queues):
         self._item_number = 0
         self._token = 0
         self._queue_tally = Tally()
+        self._used: dict[str, int] = {}  # queues by when something came into them, or came to an end
 
     def _check(self) -> None:
         """Raise ``StoreUnavailable`` unless the store is open."""
@@ -96,6 +97,13 @@ class MemoryQueues(Queues):
 
     def _gone(self, item: Item) -> None:
         """And of every item that is forgotten."""
+
+    def _queue_gone(self, queue: str) -> None:
+        """And of every queue that is."""
+
+    def _worked_in(self) -> set[str]:
+        """Queues of which something is remembered beside their entries."""
+        return set()
 
     def _drawer(self, queue: str) -> Drawers:
         drawers = self._drawers.get(queue)
@@ -244,6 +252,20 @@ class MemoryQueues(Queues):
             self._drop(item)
         return len(items)
 
+    def forget_queues(self, before: int, now: int, keep: Collection[str] = (), limit: int = 1_000) -> int:
+        self._check()
+        idle = [queue for queue, counts in self._queue_tally.items() if not counts.holds and queue not in self._paused]
+        old = [queue for queue in idle if self._used.setdefault(queue, now) <= before and queue not in keep][:limit]
+        remembered = self._worked_in() if old else set()
+        gone = [queue for queue in old if queue not in remembered]
+        for queue in gone:
+            for item in self._drawer(queue).done.values():
+                del self._items[item.id]
+                self._gone(item)
+            del self._queue_tally[queue], self._drawers[queue], self._used[queue]
+            self._queue_gone(queue)
+        return len(gone)
+
     # ------------------------------------------------------------ looking
 
     def pause(self, queue: str, paused: bool) -> None:
@@ -301,6 +323,7 @@ class MemoryQueues(Queues):
 
     def _wait(self, item: Item, available_at: int, now: int) -> None:
         drawers = self._drawer(item.queue)
+        self._used[item.queue] = now
         if available_at > now:
             item.state = DELAYED
             drawers.put_delayed(item)
@@ -344,6 +367,7 @@ class MemoryQueues(Queues):
         self._token += 1
         item.ended = self._token
         item.ended_at = now
+        self._used[item.queue] = now
 
     def _trim_failed(self, queue: str, keep: int) -> None:
         failed = self._drawer(queue).failed

@@ -46,6 +46,9 @@ class MemorySharedQueues(Queues, Workers, Schedules):
     def purge(self, queue: str) -> int:
         return self._shelved(lambda shelf: shelf.purge(queue))
 
+    def forget_queues(self, before: int, now: int, keep: Collection[str] = (), limit: int = 1_000) -> int:
+        return self._shelved(lambda shelf: shelf.forget_queues(before, now, keep, limit))
+
     def pause(self, queue: str, paused: bool) -> None:
         self._shelved(lambda shelf: shelf.pause(queue, paused))
 

@@ -37,6 +37,9 @@ class MemoryWorkers(MemoryQueues, Workers):
     def _answer_changed(self, asker: str, queue: str, entry: str) -> None:
         """And of every outcome that came or went."""
 
+    def _worked_in(self) -> set[str]:
+        return {queue for queue, _ in self._executions} | {queue for _, queue in self._answers}
+
     # ------------------------------------------------------------ begin and end
 
     def begin(self, undertakings: Sequence[Undertake], now: int) -> list[Execution | bool]:
@@ -81,6 +84,7 @@ class MemoryWorkers(MemoryQueues, Workers):
             self._complete(item, now, keep)
         else:
             self._drop(item)
+            self._used[item.queue] = now
         if it.asker:
             waiting = self._answers.setdefault((it.asker, it.queue), {})
             waiting[it.entry] = Answered(it.queue, it.entry, it.id, it.outcome, now)

@@ -47,6 +47,10 @@ class SqliteQueues(Watched):
         with self.together():
             return super().purge(queue)
 
+    def forget_queues(self, before: int, now: int, keep: Collection[str] = (), limit: int = 1_000) -> int:
+        with self._step(now):
+            return super().forget_queues(before, now, keep, limit)
+
     def pause(self, queue: str, paused: bool) -> None:
         with self.together():
             super().pause(queue, paused)

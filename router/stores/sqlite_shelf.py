@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from actors.ports import Accept, Note
@@ -184,6 +184,9 @@ class Watched(MemoryMessages, MemoryWorkers, MemorySchedules):
         self._changed_items.pop(item.id, None)
         self._live_bytes -= len(item.frame) + ROW_COST
 
+    def _queue_gone(self, queue: str) -> None:
+        self._facts[QUEUE_COUNTS, queue] = None
+
     def pause(self, queue: str, paused: bool) -> None:
         super().pause(queue, paused)
         self._facts[PAUSED, queue] = None
@@ -256,8 +259,11 @@ class Watched(MemoryMessages, MemoryWorkers, MemorySchedules):
             return self._answers.get((asker, queue), {}).get(entry)
         if kind == SCHEDULE:
             return self._schedules.get(name)
-        counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
-        return (counts.completed, counts.failed)
+        if kind == DONE_COUNTS:
+            return (self._tally[name].completed, self._tally[name].failed)
+        if name not in self._queue_tally:
+            return None  # it was forgotten
+        return (self._queue_tally[name].completed, self._queue_tally[name].failed, self._used.get(name, 0))
 
     def _revisit(self, number: int, full: Full) -> None:
         """Write again what only record ``number`` holds in full; the record may then go."""
@@ -331,9 +337,14 @@ class Watched(MemoryMessages, MemoryWorkers, MemorySchedules):
         elif kind == SCHEDULE:
             if value is not None:
                 self._schedules[name] = Schedule._make((*value[:-1], tuple(value[-1])))
-        else:
-            counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
-            counts.completed, counts.failed = value
+        elif value is not None:
+            self._restore_counts(kind, name, value)
+
+    def _restore_counts(self, kind: str, name: str, value: Sequence[int]) -> None:
+        counts = (self._tally if kind == DONE_COUNTS else self._queue_tally)[name]
+        counts.completed, counts.failed = value[:2]
+        if len(value) > 2:
+            self._used[name] = value[2]
 
     def _restore_size(self, kind: str, name: str, outcome: bytes) -> None:
         size = self._sizes[kind, name] = ROW_COST + len(outcome)

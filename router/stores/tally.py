@@ -24,6 +24,11 @@ class Counts:
             heappop(heap)
         return heap[0] if heap else 0
 
+    @property
+    def holds(self) -> int:
+        """What is there and not over, or kept because it failed."""
+        return self.pending + self.delayed + self.processing + self.dead
+
     def arrive(self, since: int, amount: int = 1) -> None:
         """So many more are pending, dating from ``since``."""
         self.pending += amount

@@ -11,8 +11,9 @@ from actors.codec import encode
 from actors.engine import Engine
 from actors.errors import ShuttingDown, StoreUnavailable
 from actors.messages import Submission
-from actors.options import Options
+from actors.options import Options, QueueOptions
 from actors.policy.facts import Facts
+from actors.ports import Entry
 from actors.runtime.errors import StartError
 from router.stores.memory import MemoryStore
 from tests.engine.conftest import Make
@@ -265,3 +266,14 @@ def _guilds(world: World) -> list[str]:
 
 def _fail() -> None:
     raise RuntimeError("no such handler")
+
+
+def test_a_named_queue_that_nobody_uses_is_forgotten_and_a_configured_one_is_not(memory: Make) -> None:
+    world = memory(options=Options(sweep_every=1_000, queue_kept=60_000, queues={"known": QueueOptions()}))
+    for queue in ("known", "passing"):
+        world.store.append([Entry(queue, queue, b"", 5, world.clock.now())], world.clock.now())
+        world.store.purge(queue)
+    world.advance(59)
+    assert set(world.store.queue_stats()) == {"known", "passing"}
+    world.advance(2)
+    assert set(world.store.queue_stats()) == {"known"}

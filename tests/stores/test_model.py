@@ -28,6 +28,7 @@ from actors.workers import Finish, Undertake
 from router.stores import sqlite_log
 from router.stores.contract import everything
 from router.stores.memory import MemoryStore
+from router.stores.redis.link import plain
 from router.stores.retention import DAY, Retention
 from router.stores.sqlite import SqliteStore
 from tests.servers.shared import owned_store
@@ -262,6 +263,8 @@ class RedisTwins(Twins):
         self.memory.open(self.now)
         self.ours = owned_store(RETENTION)
         self.ours.open(self.now)
+        key = self.ours.names.queue("q")
+        self.ours._run([plain(key, "HSET", key, "token", 0)], writes=True)  # else they begin at the time
 
     def open(self):
         self.ours.open(self.now)

@@ -131,6 +131,7 @@ def story(store: RedisStore) -> Iterator[Any]:
     yield everything(store), store.audit(AuditFilter(id="c"))
     while store.sweep(NOW + 10**12, 1_000):  # how many it says is no part of the story
         pass
+    yield store.forget_queues(NOW + 10**12, NOW + 10**12), store.queue_stats()
     yield everything(store)
     leases.release("me", won)
     leases.leave("me")

@@ -39,6 +39,7 @@ for at = 4, #order do
     else
       take(entry, item)
       drop(entry)
+      used = now
     end
     if asker ~= '' then
       local numbers = told[asker] or {}

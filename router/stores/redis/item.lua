@@ -1,7 +1,8 @@
 -- What the scripts of a named queue share; put in front of each by scripts.py.
 --
 -- Keys, all of one slot, `{PREFIX:q:QUEUE}:` before each:
---   meta     hash    number, token (last ones given), waiting, delayed, claimed, completed, failed, paused
+--   meta     hash    number, token (last ones given), waiting, delayed, claimed, completed, failed, paused;
+--                    listed: its name is on the list of all queues; used: when something came, or came to an end
 --   items    hash    id -> msgpack of the entry: its fields in the order below
 --   frames   hash    id -> the frame, while it may be asked for
 --   ready    zset    id by (15 - priority) * 2^49 + number: waiting, or its claim has lapsed
@@ -19,6 +20,7 @@ local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UN
 local WAITING, DELAYED, CLAIMED, DONE, FAILED = 0, 1, 2, 3, 4
 
 local hashes, zsets, totals, series = {}, {}, {}, {}
+local used -- now, if that is to be remembered
 local WIDE = 1000 -- arguments of one call; what unpack can bear is bounded
 
 local function note(of, name, id, value)
@@ -85,7 +87,10 @@ local function flush()
   for what, number in pairs(series) do
     call('HSET', KEYS[1], what, number)
   end
-  hashes, zsets, totals, series = {}, {}, {}, {}
+  if used then
+    call('HSET', KEYS[1], 'used', used)
+  end
+  hashes, zsets, totals, series, used = {}, {}, {}, {}, nil
 end
 
 local function count(what, by)
@@ -135,6 +140,7 @@ end
 
 -- Waits, now or from ``available_at`` on; keep(id, item) is left to the caller.
 local function wait(id, item, available_at, now)
+  used = now
   if available_at > now then
     item[STATE] = DELAYED
     zadd('delayed', available_at, id)
@@ -177,6 +183,7 @@ end
 
 local function fail(id, item, why, now)
   take(id, item)
+  used = now
   count('failed', 1)
   item[STATE], item[ERROR], item[ENDED] = FAILED, why, now
   zadd('failed', following('token'), id)
@@ -185,6 +192,7 @@ end
 
 local function complete(id, item, now)
   take(id, item)
+  used = now
   count('completed', 1)
   item[STATE], item[ENDED] = DONE, now
   zadd('done', following('token'), id)

@@ -15,7 +15,7 @@ class Names:
     def __init__(self, prefix: str, db: int, partitions: int) -> None:
         self.deployment = f"{prefix}:meta"
         self.members = f"{prefix}:members"
-        self.queues = f"{prefix}:queues"
+        self.queues = f"{prefix}:names"
         self.paused = f"{prefix}:paused"
         self.workers = f"{prefix}:workers"
         self.schedules = f"{{{prefix}:schedules}}:meta"

@@ -7,7 +7,7 @@ all queues are asked.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -20,11 +20,13 @@ from router.stores.redis.scripts import (
     APPEND,
     CLAIM,
     EXTEND,
+    FORGET_QUEUE,
     NACK,
     PAUSE,
     PURGE_QUEUE,
     REMOVE,
     REPLAY_FAILED,
+    UNLIST,
     Script,
 )
 
@@ -41,12 +43,10 @@ class RedisQueues(RedisArchive):
         super().__init__(*arguments)
         self._handle = uuid4().hex[:12]
         self._queue_of: OrderedDict[str, str] = OrderedDict()
-        self._listed: set[str] = set()
 
     def _emptied(self) -> None:
         super()._emptied()
         self._queue_of.clear()
-        self._listed.clear()
 
     # ------------------------------------------------------------ in and out
 
@@ -55,20 +55,26 @@ class RedisQueues(RedisArchive):
         groups: dict[str, list[int]] = {}
         for number, entry in enumerate(entries):
             groups.setdefault(entry.queue, []).append(number)
-        new = [queue for queue in groups if queue not in self._listed]
-        if new:  # before anything is in them, so that nothing is ever in a queue that is not listed
-            self._run([plain(self.names.queues, "SADD", self.names.queues, *new)], writes=True)
-            self._listed.update(new)
-        calls = []
+        orders = {}
         for queue, numbers in groups.items():
             packed = [
                 (e.id, e.frame, e.priority, e.available_at, e.expires_at) for e in map(entries.__getitem__, numbers)
             ]
-            calls.append(self._item(APPEND, queue, pack((now, *packed)), self.names.bell(queue)))
+            orders[queue] = (pack((now, *packed)), self.names.bell(queue))
             for number in numbers:
                 self._queue_of[entries[number].id] = queue
         self._forget_some()
-        return self._spread(groups.values(), calls, len(entries))
+        answers = self._appended(orders, listed=False)
+        new = {queue: orders[queue] for queue, answer in answers.items() if answer is None}
+        if new:  # listed before anything is in them, so that nothing is ever in a queue that is not listed
+            names = [part for queue in new for part in (now, queue)]
+            self._run([plain(self.names.queues, "ZADD", self.names.queues, *names)], writes=True)
+            answers |= self._appended(new, listed=True)
+        return spread(groups.values(), answers.values(), len(entries))
+
+    def _appended(self, orders: Mapping[str, tuple[Any, ...]], *, listed: bool) -> dict[str, Any]:
+        calls = [self._item(APPEND, queue, *order, int(listed)) for queue, order in orders.items()]
+        return dict(zip(orders, self._run(calls, writes=True), strict=True))
 
     def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
         self._check()
@@ -109,14 +115,7 @@ class RedisQueues(RedisArchive):
             self._item(script, queue, pack((*head, *(part for number in numbers for part in each[number]))))
             for queue, numbers in groups.items()
         ]
-        return self._spread(groups.values(), calls, len(ids))
-
-    def _spread(self, groups: Collection[list[int]], calls: Sequence[Call], length: int) -> list[bool]:
-        results = [False] * length
-        for numbers, answer in zip(groups, self._run(calls, writes=True), strict=True):
-            for number, result in zip(numbers, unpack(answer), strict=True):
-                results[number] = result
-        return results
+        return spread(groups.values(), self._run(calls, writes=True), len(ids))
 
     def purge(self, queue: str) -> int:
         self._check()
@@ -127,6 +126,21 @@ class RedisQueues(RedisArchive):
             purged += gone
             if gone < PURGED or purged >= most:  # what comes meanwhile stays
                 return purged
+
+    def forget_queues(self, before: int, now: int, keep: Collection[str] = (), limit: int = 1_000) -> int:
+        self._check()
+        key = self.names.queues
+        (names,) = self._run([plain(key, "ZRANGEBYSCORE", key, "-inf", before, "LIMIT", 0, limit)])
+        queues = [name.decode() for name in names]
+        if not queues:
+            return 0
+        looked = [queue for queue in queues if queue not in keep]
+        used = dict.fromkeys(queues, now)
+        calls = [self._item(FORGET_QUEUE, queue, before, now) for queue in looked]
+        used |= zip(looked, self._run(calls, writes=True), strict=True)
+        order = [part for queue, at in used.items() for part in (queue, at)]
+        self._run([run_script(UNLIST, [key], before, *order)], writes=True)
+        return sum(not at for at in used.values())
 
     # ------------------------------------------------------------ looking
 
@@ -195,7 +209,7 @@ class RedisQueues(RedisArchive):
         return run_script(script, [self.names.queue(queue)], self._handle, uuid4().bytes, *arguments)
 
     def _all_queues(self) -> frozenset[str]:
-        (names,) = self._run([plain(self.names.queues, "SMEMBERS", self.names.queues)])
+        (names,) = self._run([plain(self.names.queues, "ZRANGE", self.names.queues, 0, -1)])
         return frozenset(name.decode() for name in names)
 
     def _queues_of(self, ids: Sequence[str]) -> dict[str, str]:
@@ -212,6 +226,15 @@ class RedisQueues(RedisArchive):
     def _forget_some(self) -> None:
         while len(self._queue_of) > REMEMBERED:
             self._queue_of.popitem(last=False)
+
+
+def spread(groups: Iterable[list[int]], answers: Iterable[bytes], length: int) -> list[bool]:
+    """What the queues said of their entries, in the order these were given."""
+    results = [False] * length
+    for numbers, answer in zip(groups, answers, strict=True):
+        for number, result in zip(numbers, unpack(answer), strict=True):
+            results[number] = result
+    return results
 
 
 def beside(key: str, name: str) -> str:

@@ -20,7 +20,7 @@ from actors.workers import (
 from router.stores.redis import scripts
 from router.stores.redis.link import plain, run_script
 from router.stores.redis.packing import pack, unpack
-from router.stores.redis.queues import RedisQueues, beside
+from router.stores.redis.queues import RedisQueues, beside, spread
 
 EXECUTIONS = 100_000
 """Executions remembered in each queue at most; about 500 bytes each, without their outcomes."""
@@ -58,7 +58,7 @@ class RedisWorkers(RedisQueues, Workers):
             )
             for queue, numbers in groups.items()
         ]
-        return self._spread(groups.values(), calls, len(finishes))
+        return spread(groups.values(), self._run(calls, writes=True), len(finishes))
 
     def executions(self, queue: str, ids: Sequence[str]) -> list[Execution | None]:
         self._check()
