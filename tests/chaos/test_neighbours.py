@@ -102,7 +102,7 @@ def test_q10_m15_a_handler_that_runs_for_ten_leases_keeps_its_guild_though_a_nei
 
 def test_m16_a_new_owner_that_is_killed_too_leaves_everything_to_the_third(town: Neighbours) -> None:
     """Two of three are gone, the second 100 ms after it took over from the first."""
-    orders = [order("CHAOS_STEP", guild, f"m{at}", before=0 if at else HOLD) for at in range(3) for guild in GUILDS]
+    orders = [order("CHAOS_STEP", guild, f"m{at}", before=80 if at else HOLD) for at in range(4) for guild in GUILDS]
     one = town.start(0, *orders)
     town.wait_for(of(Ok), len(orders))
     two = town.start(1)
@@ -115,6 +115,7 @@ def test_m16_a_new_owner_that_is_killed_too_leaves_everything_to_the_third(town:
     town.wait_for(of(Effect), len(orders))
     gaps = _gaps(town, killed)
     print(f"next begins after the last kill: {gaps} ms; the goal is 1,000")
+    assert len(gaps) == len(GUILDS), "it was killed too late to show anything"
     town.kill(three)
     finish(town)
 
