@@ -15,12 +15,14 @@ import pytest
 from actors.errors import KeyReusedError
 from router import Router
 from router.messages import BanUser
+from router.stores.contract_base import NOW, WINDOW, accept, done
 from router.stores.redis.options import RedisOptions
 from router.stores.redis.store import RedisStore
+from router.stores.retention import Retention
 from tests.http.daemons import MODERATOR, Served, serve
 from tests.servers.proxy import Proxy
 from tests.servers.redis import wait_for
-from tests.servers.shared import options, server
+from tests.servers.shared import options, owned_store, server
 from tests.stores.house import House, ban, fresh_url, owners
 from tests.stores.test_redis_network import story
 
@@ -103,6 +105,40 @@ def test_d6_a_duplicate_is_one_at_any_router_after_any_end_over_a_restart_and_a_
             again = two.router.request(ban(2), timeout=60, idempotency_key="dead")
             assert (again.duplicate, again.status) == (True, "dead")
     assert len(one.done) + len(two.done) + len(three.done) == 2
+
+
+def test_d8_what_is_remembered_is_bounded_and_gone_when_its_window_is_over() -> None:
+    """Of six thousand in three windows no more than one window's are there, and in the end nothing is."""
+    store = owned_store(Retention(audit_rows=0))
+    store.open(NOW)
+    client = server().client()
+    prefix = store.options.prefix
+
+    def held() -> int:
+        """Whatever Redis has of this store, in elements."""
+        keys = [*client.keys(f"{prefix}:*"), *client.keys(f"{{{prefix}:*")]
+        sizes = {b"hash": client.hlen, b"zset": client.zcard, b"set": client.scard, b"string": lambda _: 1}
+        return sum(int(sizes[client.type(key)](key)) for key in keys)
+
+    one = accept("first")
+    done(store, one)
+    each = held()
+    full = []
+    for turn in range(3):
+        now = NOW + turn * 2 * WINDOW
+        while store.sweep(now, 10_000):
+            pass
+        for first in range(0, 2_000, 500):
+            done(store, *(accept(f"{turn}-{number}") for number in range(first, first + 500)), now=now)
+        full.append(held())
+    assert full[0] > 2_000
+    assert max(full) - min(full) < each, full
+    while store.sweep(NOW + 10 * WINDOW, 10_000):
+        pass
+    assert held() < each
+    assert store.write([accept("0-1")], NOW + 10 * WINDOW)[0].sequence == 6_002
+    store.close()
+    client.close()
 
 
 # ---------------------------------------------------------------- deaf
