@@ -39,7 +39,7 @@ from router.messages.fields import Id
 from router.messages.jobs import AnalyticsEvent, AudioProcessing, ChatRequest, LargeRequest
 from router.messages.layout import Payload
 from router.messages.members import AddRole, RemoveRole
-from router.messages.moderation import BanUser, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
+from router.messages.moderation import BanUser, BulkBan, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
 from router.messages.moderation_events import AutomodTriggered, CaseCreated, CaseUpdated, ModerationActionCompleted
 from router.messages.music import PauseMusic, PlayMusic, SetRepeat, SetVolume, SkipMusic, StopMusic
 from router.messages.music_events import MusicEnded, MusicPaused, MusicStarted, QueueCleared, TrackAdded
@@ -59,6 +59,7 @@ __all__ = [
     "AutomodTriggered",
     "BanUser",
     "BroadcastNotification",
+    "BulkBan",
     "BulkDeleteMessages",
     "CaseCreated",
     "CaseUpdated",

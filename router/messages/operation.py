@@ -44,7 +44,7 @@ class Declaration(TypedDict, total=False):
     delay: str  #: payload field with the ms it wants to wait
     permissions: tuple[str, ...]  #: Discord permissions the acting user needs
     channel: str  #: payload field of the channel they are needed in; "": the guild
-    target: str  #: payload field of the member it acts on, above whom the acting user must stand
+    target: str  #: payload field of whom it acts on, one or several, above whom the acting user must stand
     role: str  #: payload field of the role it gives or takes, above which the acting user must stand
     compensation: str  #: type that undoes it
     noop_codes: tuple[int, ...]  #: Discord error codes that mean "it stands already"

@@ -1,9 +1,9 @@
 """An authorizer by Discord's rules: Discord checks only the bot, so whoever commands it is checked here.
 
 The acting user must have the permissions the command's type declares (``permissions``), in the channel it names
-(``channel``) or else in the guild, must stand above the role it gives or takes (``role``), and above the member it acts
-on (``target``), who is neither the owner, nor the bot, nor the acting user. A type that declares none of this is
-everybody's.
+(``channel``) or else in the guild, must stand above the role it gives or takes (``role``), and above the member or each
+of the members it acts on (``target``), who is neither the owner, nor the bot, nor the acting user. A type that declares
+none of this is everybody's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Needs(NamedTuple):
     guild: str
     permissions: tuple[str, ...]
     channel: str  #: "": in the guild as a whole
-    target: str  #: "": nobody
+    targets: tuple[str, ...]
     role: str  #: that is given or taken; "": none
 
 
@@ -53,7 +53,7 @@ class PermissionAuthorizer:
         early = self._without_looking(command, needs, envelope)
         if early is not None:
             return early
-        users = {needs.user, needs.target} - {""}
+        users = {needs.user, *needs.targets} - {""}
         found = self._directory.view(needs.guild, users, needs.channel)
         if isinstance(found, Awaitable):
             return self._later(found, needs)
@@ -64,7 +64,7 @@ class PermissionAuthorizer:
         return needs_of(command, envelope), envelope.source in self._trusted
 
     def _without_looking(self, command: Message, needs: Needs, envelope: Envelope) -> Decision | None:
-        if not (needs.permissions or needs.target or needs.role):
+        if not (needs.permissions or needs.targets or needs.role):
             return ALLOWED
         field = command.__operation__.actor
         named = getattr(command, field) if field else None
@@ -89,9 +89,10 @@ def needs_of(command: Message, envelope: Envelope) -> Needs:
     """Read from the command and the declaration of its type."""
     operation = command.__operation__
     channel = getattr(command, operation.channel) if operation.channel else None
-    target = getattr(command, operation.target) if operation.target else None
+    target = (getattr(command, operation.target) if operation.target else None) or ()
+    targets = target if isinstance(target, tuple) else (target,)
     role = getattr(command, operation.role) if operation.role else None
-    return Needs(envelope.user, envelope.guild, command.required_permissions(), channel or "", target or "", role or "")
+    return Needs(envelope.user, envelope.guild, command.required_permissions(), channel or "", targets, role or "")
 
 
 def judge(guild: Guild, needs: Needs, now: int) -> Decision:
@@ -122,19 +123,17 @@ def judge(guild: Guild, needs: Needs, now: int) -> Decision:
             return Denied("no_such_role", "the guild has no such role")
         if not stands_above(guild, actor, role):
             return Denied("role_not_below", "the acting user's highest role is not above this one")
-    if needs.target:
-        return _above(guild, needs)
-    return ALLOWED
+    return next((no for target in needs.targets if (no := _not_above(guild, needs.user, target))), ALLOWED)
 
 
-def _above(guild: Guild, needs: Needs) -> Decision:
-    if needs.target == needs.user:
+def _not_above(guild: Guild, user: str, named: str) -> Denied | None:
+    if named == user:
         return Denied("target_is_self", "nobody does this to themselves")
-    if needs.target == guild.owner:
+    if named == guild.owner:
         return Denied("target_is_owner", "nobody does this to the guild's owner")
-    if needs.target == guild.bot:
+    if named == guild.bot:
         return Denied("target_is_bot", "the bot does not do this to itself")
-    target = guild.members.get(needs.target)
-    if target is not None and not outranks(guild, guild.members[needs.user], target):
+    target = guild.members.get(named)
+    if target is not None and not outranks(guild, guild.members[user], target):
         return Denied("target_not_below", "the acting user's highest role is not above the target's")
-    return ALLOWED
+    return None

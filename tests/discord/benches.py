@@ -24,14 +24,14 @@ from router.messages.communication import (
     SendMessage,
 )
 from router.messages.members import AddRole, RemoveRole
-from router.messages.moderation import BanUser, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
+from router.messages.moderation import BanUser, BulkBan, KickUser, TimeoutUser, UnbanUser, UntimeoutUser
 from router.messages.seal import seal, unseal
 from router.protocols.discord.backend import HttpBackend
 from router.protocols.discord.limits import Ledger
 from router.protocols.discord.target import DiscordTarget
 from router.protocols.rehearsal import Outcomes
 from router.protocols.rest.protocol import RestProtocol
-from tests.fakes.discord import CHANNEL, GUILD, MESSAGE, MODERATOR, ROLE, TOKEN, USER, Discord
+from tests.fakes.discord import CHANNEL, GUILD, MESSAGE, MODERATOR, OWNER, ROLE, TOKEN, USER, Discord
 
 WAIT = 15_000  # ms
 _numbers = count(1)
@@ -96,6 +96,7 @@ def code_of(outcome: Outcome) -> str:
 _BY: dict[str, Any] = {"guild_id": GUILD, "user_id": USER, "moderator_id": MODERATOR}
 ALL: dict[str, Message] = {
     "BAN_USER": BanUser(**_BY, reason="spam", delete_message_days=1),
+    "BULK_BAN": BulkBan(guild_id=GUILD, user_ids=(OWNER, USER), moderator_id=MODERATOR, reason="raid"),
     "UNBAN_USER": UnbanUser(**_BY, reason="appeal"),
     "KICK_USER": KickUser(**_BY, reason="spam"),
     "TIMEOUT_USER": TimeoutUser(**_BY, reason="calm", duration=600),

@@ -11,16 +11,18 @@ from actors.codec import unpack
 from actors.outcome import Verdict
 from router.messages.communication import AddReaction, BulkDeleteMessages, EditMessage, RemoveReaction, SendMessage
 from router.messages.discord import DiscordAttachment, DiscordEmbed, EmbedFooter, MessageReply
-from router.messages.moderation import BanUser, TimeoutUser
+from router.messages.moderation import BanUser, BulkBan, TimeoutUser
 from router.messages.registry import catalog
 from router.protocols.discord.commands import COMMANDS
 from router.protocols.discord.undo import FINAL, UNDO
 from tests.discord.benches import ALL, DiscordBench, code_of, ready
+from tests.fakes import discord as fakes
 from tests.fakes.discord import BOT, CHANNEL, DIRECT, GUILD, MESSAGE, MODERATOR, OWNER, ROLE, TOKEN, USER, Discord
 
 UNTIL = "2023-11-14T22:23:20+00:00"
 REQUESTS: dict[str, tuple[str, str, Any]] = {
     "BAN_USER": ("PUT", f"/guilds/{GUILD}/bans/{USER}", {"delete_message_seconds": 86_400}),
+    "BULK_BAN": ("POST", f"/guilds/{GUILD}/bulk-ban", {"user_ids": [OWNER, USER]}),
     "UNBAN_USER": ("DELETE", f"/guilds/{GUILD}/bans/{USER}", None),
     "KICK_USER": ("DELETE", f"/guilds/{GUILD}/members/{USER}", None),
     "TIMEOUT_USER": ("PATCH", f"/guilds/{GUILD}/members/{USER}", {"communication_disabled_until": UNTIL}),
@@ -37,6 +39,7 @@ REQUESTS: dict[str, tuple[str, str, Any]] = {
 }
 EFFECTS: dict[str, tuple[str, ...]] = {
     "BAN_USER": ("ban", USER),
+    "BULK_BAN": ("ban", USER),
     "UNBAN_USER": ("unban", USER),
     "KICK_USER": ("kick", USER),
     "TIMEOUT_USER": ("timeout", USER, UNTIL),
@@ -53,6 +56,7 @@ EFFECTS: dict[str, tuple[str, ...]] = {
 }
 REASONS = {
     "BAN_USER": f"spam (by {MODERATOR})",
+    "BULK_BAN": f"raid (by {MODERATOR})",
     "UNBAN_USER": f"appeal (by {MODERATOR})",
     "KICK_USER": f"spam (by {MODERATOR})",
     "TIMEOUT_USER": f"calm (by {MODERATOR})",
@@ -91,6 +95,20 @@ def test_results_name_what_later_commands_need() -> None:
         assert unpack(bench.run(ALL["SEND_DM"]).data)["channelId"] == DIRECT
         assert unpack(bench.run(ALL["BAN_USER"]).data) == {"guildId": GUILD, "userId": USER}
         assert unpack(bench.run(ALL["EDIT_MESSAGE"]).data) == {"channelId": CHANNEL, "messageId": MESSAGE}
+
+
+def test_of_many_bans_each_user_is_told_of() -> None:
+    with Discord() as discord, DiscordBench(discord) as bench:
+        told = {"guildId": GUILD, "bannedUsers": [USER], "failedUsers": [OWNER]}
+        assert unpack(bench.run(ALL["BULK_BAN"]).data) == told
+        assert unpack(bench.run(ALL["BULK_BAN"]).data) == told, "nobody was banned now, and who is was looked up"
+        discord.bans.clear()
+        outcome = bench.run(BulkBan(guild_id=GUILD, user_ids=(OWNER, BOT), moderator_id=MODERATOR, reason="coup"))
+        assert (outcome.verdict, code_of(outcome)) == (Verdict.REJECTED, "discord_nobody_could_be_banned")
+        discord.faults = [fakes.fails_before(500)]
+        discord.calm = {f"/guilds/{GUILD}/bulk-ban"}
+        lost = bench.run(BulkBan(guild_id=GUILD, user_ids=(OWNER,), moderator_id=MODERATOR, reason="coup"))
+        assert (lost.verdict, lost.executed) == (Verdict.DEFERRED, False)
 
 
 def test_what_stands_already_is_a_noop() -> None:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from threading import Condition
 from typing import Any
 from urllib.parse import unquote
@@ -196,6 +197,21 @@ class Discord:
         self.members.pop(user, None)
         return 204, None
 
+    def _bulk_ban(self, given: Any, guild: str) -> Answer:
+        self._allowed(guild)
+        ids = given["user_ids"]
+        if not 1 <= len(set(ids)) == len(ids) <= 200 or not 0 <= given.get("delete_message_seconds", 0) <= 604_800:
+            raise Refused(400, 50_035, "Invalid Form Body")
+        banned = []
+        for user in ids:
+            with suppress(Refused):
+                if user not in self.bans:
+                    self._ban({}, guild, user)
+                    banned.append(user)
+        if not banned:
+            raise Refused(400, 500_000, "Failed to ban users")
+        return 200, {"banned_users": banned, "failed_users": [user for user in ids if user not in banned]}
+
     def _get_ban(self, _: Any, guild: str, user: str) -> Answer:
         if user not in self.bans:
             raise Refused(404, 10_026, "Unknown Ban")
@@ -324,6 +340,7 @@ class Discord:
 _G, _U, _C, _M = r"/guilds/(\d+)", r"(\d+)", r"/channels/(\d+)/messages", r"(\d+)"
 _ROUTES = [
     (rf"PUT {_G}/bans/{_U}", "ban"),
+    (rf"POST {_G}/bulk-ban", "bulk_ban"),
     (rf"GET {_G}/bans/{_U}", "get_ban"),
     (rf"DELETE {_G}/bans/{_U}", "unban"),
     (rf"DELETE {_G}/members/{_U}", "kick"),

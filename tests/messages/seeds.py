@@ -112,6 +112,7 @@ DISCORDS = {  # ours too: what moderation does at Discord besides
     "ADD_ROLE": "bot:moderation",
     "REMOVE_ROLE": "bot:moderation",
     "BULK_DELETE_MESSAGES": "bot:commands",
+    "BULK_BAN": "bot:moderation",
 }
 
 DEFAULTS = {  # required in the seeds, with a default here
@@ -146,6 +147,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "BAN_USER": {**MODERATION, "deleteMessageDays": 7, "duration": 24, "createCase": True},
     "KICK_USER": {**MODERATION, "createCase": True},
     "TIMEOUT_USER": {**MODERATION, "duration": 600, "createCase": True},
+    "BULK_BAN": {"userIds": [U, X], "reason": "raid", "moderatorId": M, "deleteMessageDays": 1, "caseId": "case-7"},
     "UNBAN_USER": MODERATION,
     "UNTIMEOUT_USER": MODERATION,
     "PLAY_MUSIC": {"query": "a song", "requestedBy": M, "voiceChannelId": C, "playNext": True, "playNow": False},

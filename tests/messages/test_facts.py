@@ -16,6 +16,7 @@ BUILT_IN = {name: cls for name, cls in catalog.items() if cls.__module__.startsw
 COMMANDS = {
     # type: (priority, idempotent, window, has a key, opposed types)
     "BAN_USER": (8, True, MIN5, True, "BAN_USER KICK_USER TIMEOUT_USER UNBAN_USER UNTIMEOUT_USER"),
+    "BULK_BAN": (8, True, MIN5, True, ""),
     "KICK_USER": (8, False, 60_000, True, "BAN_USER"),
     "TIMEOUT_USER": (8, True, 60_000, True, "TIMEOUT_USER UNTIMEOUT_USER"),
     "UNBAN_USER": (8, True, MIN5, True, "BAN_USER"),

@@ -12,6 +12,7 @@ from router.messages import (
     AddReaction,
     AddRole,
     BanUser,
+    BulkBan,
     KickUser,
     Message,
     PlayMusic,
@@ -73,6 +74,24 @@ def test_what_discord_would_not_let_a_human_do_is_denied(target: str, actor: str
     found = ask(ban(target, actor))
     assert isinstance(found, Denied)
     assert found.code == code
+
+
+def test_of_many_targets_each_must_stand_below() -> None:
+    known = directory()
+    known.put_role(GUILD, Role(STAFF, mask(("BAN_MEMBERS", "MANAGE_GUILD")), 10))
+
+    def ask_for(*users: str, actor: str = MODERATOR) -> str:
+        found = ask(BulkBan(guild_id=GUILD, user_ids=users, moderator_id=actor, reason="raid"), known)
+        return found.code if isinstance(found, Denied) else "allowed"
+
+    assert ask_for(USER, HELPER, "19999999999999999") == "allowed"
+    assert ask_for(USER, OWNER, HELPER) == "target_is_owner"
+    assert ask_for(USER, MODERATOR) == "target_is_self"
+    assert ask_for(USER, BOT) == "target_is_bot"
+    known.put_member(GUILD, Member("10000000000000009", (STAFF,)))
+    assert ask_for(USER, "10000000000000009") == "target_not_below"
+    known.put_role(GUILD, Role(STAFF, mask(("BAN_MEMBERS",)), 10))
+    assert ask_for(USER) == "missing_permission", "many at once need more than one"
 
 
 def test_equals_do_not_act_on_each_other() -> None:

@@ -22,7 +22,7 @@ from router.messages.communication import (
 )
 from router.messages.discord import DiscordEmbed
 from router.messages.members import AddRole, RemoveRole
-from router.messages.moderation import BanUser, TimeoutUser, UntimeoutUser
+from router.messages.moderation import BanUser, BulkBan, TimeoutUser, UntimeoutUser
 from router.protocols.discord.call import Applied, Call, Rejected, Reply, call
 from router.protocols.discord.nonce import nonce_of
 from router.protocols.rest.target import Sent
@@ -32,6 +32,7 @@ DAY = 86_400
 LONGEST_TIMEOUT = 28 * DAY * 1000 - 60_000  # ms; Discord takes less than 28 days, by its own clock
 SKEW = 5_000  # ms our clock and Discord's may differ
 UNKNOWN_MEMBER, UNKNOWN_MESSAGE, UNKNOWN_BAN = 10_007, 10_008, 10_026
+NOBODY_BANNED = 500_000
 
 
 class At(NamedTuple):
@@ -56,6 +57,8 @@ class Spec:
     look: Callable[[Any], Call] | None = None
     judge: Callable[[Any, Reply, Sent], bool | None] | None = None
     direct: bool = False  #: into the channel that is opened with ``target`` first
+    #: codes after which each of several is looked up: a refusal may mean that they are as they should be already
+    unclear: frozenset[int] = frozenset()
     nonce: bool = False  #: sending it again within two minutes sends nothing
 
 
@@ -75,6 +78,18 @@ def _ban(message: BanUser, at: At) -> Call:
         raise Reject("over", "the ban would have ended already")
     seconds = message.delete_message_days * DAY
     return _on_user("PUT", _BAN, message, at.reason, {"delete_message_seconds": seconds} if seconds else {})
+
+
+def _ban_many(message: BulkBan, at: At) -> Call:
+    json: dict[str, Any] = {"user_ids": list(message.user_ids)}
+    if message.delete_message_days:
+        json["delete_message_seconds"] = message.delete_message_days * DAY
+    return call("POST", "/guilds/{guild}/bulk-ban", guild=message.guild_id, reason=at.reason, json=json)
+
+
+def look_at_ban(message: BulkBan, user: str) -> Call:
+    """Whether one of many is banned."""
+    return call("GET", _BAN, guild=message.guild_id, user=user)
 
 
 def _timeout(message: TimeoutUser, at: At) -> Call:
@@ -265,6 +280,15 @@ def _ban_result(message: BanUser, data: Mapping[str, Any]) -> dict[str, Any]:
     return _user_result(message, data) | ({} if message.until is None else {"until": message.until})
 
 
+def _bans_result(message: BulkBan, data: Mapping[str, Any]) -> dict[str, Any]:
+    banned, failed = data.get("banned_users"), data.get("failed_users")
+    return {
+        "guildId": message.guild_id,
+        "bannedUsers": banned if isinstance(banned, list) else [],
+        "failedUsers": failed if isinstance(failed, list) else [],
+    }
+
+
 def _timeout_result(message: TimeoutUser, data: Mapping[str, Any]) -> dict[str, Any]:
     until = _time(data.get("communication_disabled_until"))
     return _user_result(message, data) | {"until": message.until if until is None else until}
@@ -292,6 +316,7 @@ _ONE = ("channel_id", "message_id")
 
 COMMANDS: Mapping[str, Spec] = {
     "BAN_USER": Spec(_ban, _ban_result, _USER, target="user_id", look=lambda m: _on_user("GET", _BAN, m), judge=_there),
+    "BULK_BAN": Spec(_ban_many, _bans_result, ("guild_id", "user_ids"), unclear=frozenset({NOBODY_BANNED})),
     "UNBAN_USER": Spec(
         lambda m, at: _on_user("DELETE", _BAN, m, at.reason),
         _user_result,

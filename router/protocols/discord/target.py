@@ -11,6 +11,7 @@ from actors.outcome import Fault, Outcome, Verdict
 from actors.ports import Sign, Ticket
 from actors.runtime.clock import Clock
 from router.messages.fields import is_snowflake
+from router.messages.moderation import BulkBan
 from router.protocols import results
 from router.protocols.context import Context
 from router.protocols.discord.call import (
@@ -26,7 +27,7 @@ from router.protocols.discord.call import (
     call,
 )
 from router.protocols.discord.codes import Meaning, Scope, code_of
-from router.protocols.discord.commands import COMMANDS, At, Spec, send_direct
+from router.protocols.discord.commands import COMMANDS, UNKNOWN_BAN, At, Spec, look_at_ban, send_direct
 from router.protocols.discord.limits import Ledger
 from router.protocols.discord.nonce import VALID
 from router.protocols.discord.reason import LONGEST
@@ -104,6 +105,8 @@ class DiscordTarget:
         key = self._key(spec, message, first)
         known = self._ledger.refusal(key(Scope.PLACE), at.now) or self._ledger.refusal(key(Scope.TARGET), at.now)
         reply = known or await self._sent(spec, message, at, deadline, ticket.lapsed)
+        if isinstance(reply, Rejected) and reply.code in spec.unclear:
+            reply = await self._each(message, reply, deadline, ticket.lapsed)
         return self._outcome(spec, message, reply, key if known is None else None)
 
     async def verify(self, envelope: Envelope, sent: Sent) -> Found:
@@ -171,6 +174,20 @@ class DiscordTarget:
         if isinstance(reply, Rejected) and code_of(reply.code, reply.status).name == "unknown_channel":
             self._channels.pop(message.user_id, None)
         return reply
+
+    async def _each(self, message: BulkBan, refused: Rejected, deadline: int, lapsed: Lapsed | None) -> Reply:
+        """Nobody could be banned: are they banned already? An attempt that got lost may have done it."""
+        banned: list[str] = []
+        for user in message.user_ids:
+            reply = await self._backend.request(look_at_ban(message, user), deadline=deadline, lapsed=lapsed)
+            if isinstance(reply, Applied):
+                banned.append(user)
+            elif isinstance(reply, Unknown):
+                return NotSent(reply.code, f"they could not be looked up: {reply.message}", LATER)
+            elif not (isinstance(reply, Rejected) and reply.code == UNKNOWN_BAN):
+                return reply
+        failed = [user for user in message.user_ids if user not in banned]
+        return Applied({"banned_users": banned, "failed_users": failed}) if banned else refused
 
     def _outcome(self, spec: Spec, message: Any, reply: Reply, key: Key | None) -> Outcome:
         match reply:

@@ -44,6 +44,7 @@ UNDO: Mapping[str, Undo] = {
 }
 
 FINAL: Mapping[str, tuple[str, ...]] = {
+    "BULK_BAN": ("memberships", "roles", "deleted_messages"),  # each ban by an UNBAN_USER of its own
     "KICK_USER": ("membership", "roles"),
     "DELETE_MESSAGE": ("message", "its_id"),
     "BULK_DELETE_MESSAGES": ("messages", "their_ids"),
