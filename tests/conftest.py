@@ -12,7 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 
-REAL_TIME = ("tests/chaos/", "tests/cli/test_workers.py", "tests/workers/test_processes.py", "tests/test_benchmarks.py")
+REAL_TIME = (
+    "tests/chaos/",
+    "tests/cli/test_workers.py",
+    "tests/sockets/test_processes.py",
+    "tests/workers/test_processes.py",
+    "tests/test_benchmarks.py",
+)
 """Routers and workers whose leases lapse if they do not get to run for 600 ms: never two of these at once."""
 
 settings.register_profile("steady", derandomize=True, deadline=None, print_blob=False)

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,17 +16,11 @@ from typing import Any, Protocol
 
 from tests.chaos.load import Order, Told, accepted, refused, silent
 from tests.chaos.nursery import Nursery
+from tests.servers.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 READY = 60.0
 """Seconds until a daemon must answer: imports on a machine with much else to do."""
-
-
-def free_port() -> int:
-    """A port nobody listens on now; the lives of one daemon share it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process(Protocol):

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from tests.chaos.daemon import Daemon, HttpDoor, free_port
+from tests.chaos.daemon import Daemon, HttpDoor
 from tests.chaos.load import Order, Told
 from tests.chaos.nursery import Nursery
 from tests.history.events import Nemesis, Unknown
 from tests.history.recorder import Recorder
+from tests.servers.ports import free_port
 
 
 class Slot:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from router.cli.main import app
 from router.cli.output import fail
 from router.cli.send import _say_end
-from tests.cli.ports import closed_port
+from tests.servers.ports import free_port
 
 COMMANDS = (
     ["serve"],
@@ -80,7 +80,7 @@ def test_the_list_of_commands_is_complete() -> None:
 
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
 def test_no_daemon_is_a_failure_told_in_one_line(command: list[str]) -> None:
-    result = run.invoke(app, [*command, "--url", f"http://127.0.0.1:{closed_port()}"])
+    result = run.invoke(app, [*command, "--url", f"http://127.0.0.1:{free_port()}"])
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.startswith("guild-router: no answer from http://127.0.0.1:")
@@ -160,7 +160,7 @@ def test_an_unknown_setting_in_the_environment_stops_the_daemon_with_one_line(mo
 
 
 def test_the_doctor_reports_each_check_and_a_missing_daemon_is_no_illness() -> None:
-    result = run.invoke(app, ["doctor", "--json", "--url", f"http://127.0.0.1:{closed_port()}"])
+    result = run.invoke(app, ["doctor", "--json", "--url", f"http://127.0.0.1:{free_port()}"])
     assert result.exit_code == 0
     findings = {finding["check"]: finding["state"] for finding in json.loads(result.stdout)}
     assert findings.keys() == {"python", "guild-router", "daemon extra", "settings", "sqlite", "memory", "daemon"}

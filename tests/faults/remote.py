@@ -27,6 +27,7 @@ from tests.faults.in_process import waited_in_vain
 from tests.faults.judge import Case
 from tests.faults.ledger import Ledger
 from tests.faults.wire import Wire
+from tests.servers.ports import free_port
 from tests.servers.redis import RedisServer, find_server
 
 LATE = 700  # ms an executor takes
@@ -226,8 +227,7 @@ class Rest(Remote):
 
     @contextmanager
     def house(self, *, wired: bool = True, **settings: Any) -> Iterator[House]:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]  # free again when we close it, and the endpoint's from then on
+        port = free_port()  # the endpoint's from now on
         with Wire(port) as wire:
             there = wire.port if wired else port
             upstream = {"url": f"http://127.0.0.1:{there}/commands", "secret": SECRET, "records": True}

