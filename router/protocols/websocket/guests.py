@@ -28,6 +28,7 @@ from actors.workers import Execution, Undertake
 from router.protocols import results
 from router.protocols.consumers import Check
 from router.protocols.elsewhere import outcome_of
+from router.protocols.websocket.beginnings import Beginnings
 from router.protocols.websocket.doubts import PATIENCE
 from router.protocols.websocket.letters import (
     QUESTION,
@@ -81,6 +82,7 @@ class Guests:
         self._check = check
         self._discreet = discreet
         self._place = -1
+        self.beginnings = Beginnings(named_queues)
         self._lock = Lock()
         self._open = False
         self._subscription: Subscription | None = None
@@ -183,14 +185,6 @@ class Guests:
         else:
             done(refusal)
 
-    def begin(self, undertaking: Undertake, told: Callable[[Any], None]) -> bool:
-        """Ask the store to write it down; ``False``: it cannot be asked."""
-        try:
-            self._named_queues().tell(Look(lambda store, now: store.begin([undertaking], now)[0], told))
-        except RuntimeFault:
-            return False
-        return True
-
     def over(self, guest: Guest) -> None:
         """It has ended."""
         id_ = guest.asked.ticket.envelope.id
@@ -250,7 +244,7 @@ class Guest:
         worker = worker_name(self._guests.router, name, instance)
         at = (delivery.queue, delivery.id, delivery.token, ticket.envelope.id)
         undertaking = Undertake(*at, ticket.attempt, worker, self._over, ticket.token)
-        if self._guests.begin(undertaking, partial(self._said, name, instance, go)):
+        if self._guests.beginnings.add(undertaking, partial(self._said, name, instance, go)):
             return None
         return results.deferred("shutting_down", "the named queues are stopped", STOPPED)
 
