@@ -10,7 +10,7 @@ from typing import Any
 from actors.sharing import Told
 from actors.slots import SLOTS, Claim
 from router.stores.contract_base import NOW
-from router.stores.contract_shared import TTL, Ear
+from router.stores.contract_sharing import TTL, Ear
 
 
 class SlotsContract:
