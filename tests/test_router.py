@@ -396,7 +396,7 @@ def test_a_doubt_is_asked_about_and_never_repeated_also_after_a_restart(tmp_path
     ledger: list[str] = []
 
     def build() -> Router:
-        router = Router(store=store, direct_execution_timeout=50)
+        router = Router(store=store, direct_execution_timeout=300)
 
         @router.handler("SEND_MESSAGE")
         async def handle(command: SendMessage, ctx: Any) -> None:
