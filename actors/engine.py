@@ -46,7 +46,7 @@ from actors.runtime.ref import Ref
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec
 from actors.runtime.testing import Stepper
-from actors.tables.backlog import Backlog
+from actors.tables.backlog import BACKLOGS, Backlog
 from actors.tables.breakers import Breakers
 from actors.tables.deliveries import Desk
 from actors.tables.gate import Gate
@@ -281,6 +281,7 @@ class Engine(Orders):
             "load": round(max(tables.load.level, *shares), 3),
             "lagMs": round(tables.load.lag, 1),
             "version": self._version,
+            BACKLOGS: tables.backlog.tell(),
             **self._said(),
         }
 

@@ -342,7 +342,7 @@ class Journal(Actor):
                         accepted_at=now,
                     )
                 )
-        self._backlog.leave(elsewhere)
+        self._backlog.pass_on(elsewhere)
 
     def _entered(self, due: Due, results: Sequence[Result]) -> list[object]:
         """Who has its place now; and who was cancelled or known before, so that whoever waits for it is answered."""

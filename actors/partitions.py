@@ -25,7 +25,7 @@ from actors.runtime.clock import Timer
 from actors.runtime.errors import RuntimeFault
 from actors.runtime.ref import Ref
 from actors.sharing import Beat, Lease, Moved, SharedStore
-from actors.tables.backlog import Backlog
+from actors.tables.backlog import Backlog, told_by
 from actors.tables.flights import Flight, Flights
 from actors.tables.gate import Gate
 from actors.tables.guilds import Guilds
@@ -233,6 +233,7 @@ class Partitions(Actor):
         holdings = self._holdings
         me = holdings.router
         holdings.members, holdings.leases = beat.members, beat.leases
+        self._backlog.heard([told_by(member.about) for member in beat.members if member.router != me])
         holdings.seen_at = self.clock.now()
         owners = [lease.router if lease.left else "" for lease in holdings.leases]
         for holding in holdings.all():

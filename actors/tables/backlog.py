@@ -1,13 +1,20 @@
-"""How much the router holds that has not ended. Thread-safe; who is counted twice or leaves twice changes nothing."""
+"""How much the router holds that has not ended. Thread-safe; who is counted twice or leaves twice changes nothing.
+
+Where routers share a store each counts what it owns, and tells the others of what is filling up with every beat of its
+leases. A door adds what it heard, or what it passed on itself since it could have heard of that, whichever is more: the
+two are partly the same, and the sum would refuse for nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
+from actors.codec import unpack
 from actors.envelope import Envelope
+from actors.errors import EnvelopeError
 from actors.options import Options
 from actors.policy.limits import LevelName
 
@@ -18,6 +25,16 @@ GRAIN = 100
 
 RATE_OVER = 1_000
 """Milliseconds over which it is measured how fast the backlog leaves."""
+
+
+BACKLOGS = "backlogs"
+"""What a router tells of them in ``Member.about``: kind -> name -> how many."""
+
+TELLING = 8
+"""A level is told of when it is at least this part of its bound."""
+
+TOLD = 500
+"""Levels told of at once, the fullest; 10 KiB."""
 
 
 class _Held(NamedTuple):
@@ -76,6 +93,12 @@ class Backlog:
         self._guilds: dict[str, int] = {}
         self._levels: dict[LevelName, int] = {}
         self._queues: dict[str, _Ages] = {}
+        self._filling: set[LevelName] = set()  # what is to be told of
+        self._heard: dict[LevelName, int] | None = None  # of all other routers; ``None``: there are none
+        self._passed: tuple[dict[LevelName, int], dict[LevelName, int]] = (
+            {},
+            {},
+        )  # in this beat, and in the one before
         self._left = 0
         self._since = 0
         self._rate = 0.0  # per second, over the last full second
@@ -96,6 +119,8 @@ class Backlog:
     def most(self, level: LevelName) -> int:
         """How many a level may hold; 0: no bound."""
         kind, name = level
+        if kind == "guild":
+            return self._options.guild_backlog
         if kind == "user":
             return self._options.user_backlog
         bounds = self._options.types.get(name)
@@ -110,9 +135,11 @@ class Backlog:
             if envelope.id in self._held:
                 return False
             self._held[envelope.id] = _Held(guild, queue, since, levels)
-            self._guilds[guild] = self._guilds.get(guild, 0) + 1
+            count = self._guilds[guild] = self._guilds.get(guild, 0) + 1
+            self._watch(("guild", guild), count)
             for level in levels:
-                self._levels[level] = self._levels.get(level, 0) + 1
+                count = self._levels[level] = self._levels.get(level, 0) + 1
+                self._watch(level, count)
             ages = self._queues.get(queue)
             if ages is None:
                 ages = self._queues[queue] = _Ages()
@@ -128,6 +155,41 @@ class Backlog:
                     self._left += 1
                     self._forget(id_, held)
 
+    def pass_on(self, ids: Iterable[str]) -> None:
+        """These were written for whoever owns their guilds, who counts them from now on."""
+        with self._lock:
+            for id_ in ids:
+                held = self._held.get(id_)
+                if held is None:
+                    continue
+                if self._heard is not None:
+                    passed = self._passed[0]
+                    for level in (("guild", held.guild), *held.levels):
+                        passed[level] = passed.get(level, 0) + 1
+                self._forget(id_, held)
+
+    def tell(self) -> dict[str, dict[str, int]]:
+        """What is filling up here: kind -> name -> how many."""
+        with self._lock:
+            found = [(level, self._count(level)) for level in self._filling]
+        if len(found) > TOLD:
+            found = sorted(found, key=lambda each: each[1] / self.most(each[0]), reverse=True)[:TOLD]
+        told: dict[str, dict[str, int]] = {}
+        for (kind, name), count in found:
+            told.setdefault(kind, {})[name] = count
+        return told
+
+    def heard(self, others: Iterable[Mapping[str, Mapping[str, int]]]) -> None:
+        """What each of the others told last; every beat."""
+        heard: dict[LevelName, int] = {}
+        for told in others:
+            for kind, names in told.items():
+                for name, count in names.items():
+                    heard[kind, name] = heard.get((kind, name), 0) + count
+        with self._lock:
+            self._heard = heard
+            self._passed = ({}, self._passed[0])
+
     def leave_guilds(self, which: Callable[[str], bool]) -> None:
         """Those of these guilds are not this router's any more."""
         with self._lock:
@@ -142,17 +204,33 @@ class Backlog:
         guild, queue, since, levels = held
         del self._held[id_]
         _less(self._guilds, guild)
+        self._watch(("guild", guild), self._guilds.get(guild, 0))
         for level in levels:
             _less(self._levels, level)
+            self._watch(level, self._levels.get(level, 0))
         self._queues[queue].leave(since)
 
+    def _watch(self, level: LevelName, count: int) -> None:
+        # With the lock held.
+        if count * TELLING >= self.most(level) and count:
+            self._filling.add(level)
+        elif self._filling:
+            self._filling.discard(level)
+
+    def _count(self, level: LevelName) -> int:
+        return self._guilds.get(level[1], 0) if level[0] == "guild" else self._levels.get(level, 0)
+
     def of(self, guild: str) -> int:
-        """Unsettled envelopes of one guild."""
-        return self._guilds.get(guild, 0)
+        """Unsettled envelopes of one guild, wherever they are."""
+        return self.at(("guild", guild))
 
     def at(self, level: LevelName) -> int:
-        """Unsettled envelopes of one bounded level."""
-        return self._levels.get(level, 0)
+        """Unsettled envelopes of one bounded level, wherever they are, as far as it is known here."""
+        heard = self._heard
+        if heard is None:
+            return self._count(level)
+        now, before = self._passed
+        return self._count(level) + max(heard.get(level, 0), now.get(level, 0) + before.get(level, 0))
 
     def ages(self, now: int) -> dict[str, tuple[int, int]]:
         """Of each queue: unsettled envelopes, and how long the oldest that is due has been so (ms)."""
@@ -178,6 +256,22 @@ class Backlog:
         if self._rate <= 0:
             return 1_000
         return int(min(30_000, max(100, self.total / 10 / self._rate * 1_000)))
+
+
+def told_by(about: bytes) -> dict[str, dict[str, int]]:
+    """What a router told of its backlogs; nothing, if it is one of another version that tells something else."""
+    try:
+        told = unpack(about)
+    except EnvelopeError:
+        return {}
+    found = told.get(BACKLOGS) if isinstance(told, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {kind: names for kind, names in found.items() if _counts(names)}
+
+
+def _counts(names: object) -> bool:
+    return isinstance(names, dict) and all(type(count) is int for count in names.values())
 
 
 def _less(counts: dict[T, int], name: T) -> None:
