@@ -313,8 +313,8 @@ def test_what_a_dead_router_had_not_begun_goes_to_another_and_costs_nothing(town
     town.pass_time(A_SECOND)
     a.handle.cut = True
     unclaimed = b.start(town.ticket("unclaimed"))
-    town.settle()
     second.connect(c)
+    town.pass_time(0.3)
     a.kill()
     for _ in range(2):
         town.until(lambda: second.waiting)
@@ -566,16 +566,19 @@ def test_an_attempt_whose_append_was_not_answered_is_executed_once(town: Town) -
 
 def test_routers_that_begin_at_once_come_to_have_places_of_their_own(town: Town) -> None:
     houses = [town.found(name, away=True) for name in ("c", "a", "b")]
+    bots = [FakeBot(house.name).connect(house) for house in houses]
+    town.pass_time(0.3)
     assert {house.protocol.about()["place"] for house in houses} == {0}
     for house in houses:
         house.away = False
     town.pass_time(A_SECOND)
     assert sorted(house.protocol.about()["place"] for house in houses) == [0, 1, 2]
-    bot = FakeBot().connect(houses[0])
-    reached(town, houses[1], town.ticket())
+    bots[1].leave()
+    bots[2].leave()
+    town.pass_time(A_SECOND)
     outcomes = houses[1].start(town.ticket())
-    town.until(lambda: bot.waiting)
-    bot.execute()
+    town.until(lambda: bots[0].waiting)
+    bots[0].execute()
     assert town.answered(outcomes).verdict is Verdict.APPLIED
 
 
@@ -592,14 +595,28 @@ def test_whoever_takes_the_place_of_a_dead_router_says_what_is_in_doubt_and_exec
     b.handle.cut = True
     a.kill()
     c = town.house("c")
-    assert c.protocol.about()["place"] == 0
     other = FakeBot("other").connect(c)
+    town.pass_time(0.2)
+    assert c.protocol.about()["place"] == 0
     town.until(lambda: other.waiting)
     assert [order.envelope.id for order in other.waiting] == [waits.envelope.id]
     other.execute()
     b.handle.cut = b.away = False
     assert town.answered(first).verdict is Verdict.IN_DOUBT
     assert town.answered(second).verdict is Verdict.APPLIED
+
+
+def test_a_router_without_bots_takes_no_place_and_what_a_dead_one_had_is_in_doubt_soon(town: Town) -> None:
+    a, b = town.house("a"), town.house("b")
+    bot = FakeBot().connect(a)
+    its = town.ticket()
+    reached(town, b, its)
+    outcomes = b.start(its)
+    town.until(lambda: bot.waiting)
+    a.kill()
+    c = town.found("c")
+    assert town.answered(outcomes, 3).verdict is Verdict.IN_DOUBT
+    assert c.protocol.about()["place"] == -1
 
 
 # ---------------------------------------------------------------- what the store knows
@@ -672,6 +689,26 @@ def test_a_router_that_retreats_ends_what_its_bots_have_and_hands_back_the_rest(
     assert not retreat.is_alive()
     assert town.answered(has).verdict is Verdict.APPLIED
     assert a.protocol.about()["offers"] == b"", "and nobody asks it any more"
+
+
+def test_what_comes_to_a_router_that_retreats_goes_elsewhere_at_once(town: Town) -> None:
+    a, b, c = town.house("a"), town.house("b"), town.house("c")
+    first = FakeBot("first").connect(a)
+    reached(town, b, town.ticket())
+    b.start(town.ticket())
+    town.until(lambda: first.waiting)
+    second = FakeBot("second").connect(c)
+    town.pass_time(A_SECOND)
+    sent = [b.start(town.ticket()) for _ in range(2)]
+    town.settle()
+    a.protocol.retreat(0)
+    sent += [b.start(town.ticket()) for _ in range(2)]
+    town.pass_time(2 * A_SECOND)
+    for bot in (first, second):
+        while bot.waiting:
+            bot.execute()
+    assert {town.answered(outcomes, 1).verdict for outcomes in sent} == {Verdict.APPLIED}
+    assert len(first.order) + len(second.order) == 5
 
 
 def test_a_router_that_closes_hands_back_what_it_has_and_others_go_elsewhere(town: Town) -> None:

@@ -164,7 +164,7 @@ class House:
             self.desk,
             name,
             clock=town.clock,
-            members=town.members,
+            members=lambda: town.members(self),
             timeout_ms=20_000,
             changed=self._changed,
             check=lambda _, decided: decided(self.refusal),
@@ -230,9 +230,9 @@ class Town:
             url, its = server().url, options()
             self.handle = lambda name: RedisStore(url, its, router=name)
 
-    def members(self) -> list[Member]:
+    def members(self, me: House) -> list[Member]:
         """Those that live, as each tells of itself."""
-        living = [house for house in self.houses if not (house.dead or house.away)]
+        living = [house for house in self.houses if house is me or not (house.dead or house.away)]
         return [
             Member(house.name, f"host:{house.name}", 0, pack(house.protocol.about() | house.told)) for house in living
         ]

@@ -156,11 +156,12 @@ class Everywhere:
     def about(self) -> dict[str, object]:
         """What other routers are told of these bots."""
         offers = [] if self._retreating else self.bots.offers()
+        place = -1 if self._retreating else self._place
         known, told = self._reported
         if known != (key := tuple(offers)):
             told = report(offers) if offers else b""
             self._reported = (key, told)
-        return {BOTS: self.bots.bots()[0], OFFERS: told, PLACE: self._place}
+        return {BOTS: self.bots.bots()[0], OFFERS: told, PLACE: place}
 
     # ------------------------------------------------------------ inside
 
@@ -172,8 +173,9 @@ class Everywhere:
             return
         if self._neighbours.look(self._clock.now()):
             self._changed()
-        self._place = self._neighbours.place(self._place)
-        self._guests.move(self._place)
+        if self._place >= 0 or self.bots.bots()[0]:  # whoever never had a bot needs none
+            self._place = self._neighbours.place(self._place)
+            self._guests.move(self._place)
         self._abroad.look_around()
         self._inquiries.look_around()
         try:

@@ -90,7 +90,7 @@ class Guests:
         self._guests: dict[str, Guest] = {}  # by envelope id
 
     def open(self) -> None:
-        """Take them from now on, as long as bots are connected."""
+        """Take them from now on, once there is a place."""
         self._open = True
         self.follow()
 
@@ -115,12 +115,10 @@ class Guests:
             self.follow()
 
     def follow(self) -> None:
-        """Bots came or went: a router that never had any consumes nothing; one that lost them has to say so."""
+        """Consume the queue of the place, if there is one; a router that lost its bots goes on, to say so."""
         with self._lock:
             known = self._subscription
-            queue = ""
-            if self._open and self._place >= 0 and (known is not None or self._bots.bots()[0] > 0):
-                queue = queue_of(self._place)
+            queue = queue_of(self._place) if self._open and self._place >= 0 else ""
             if queue == (known.queue if known is not None else ""):
                 return
             self._subscription = None

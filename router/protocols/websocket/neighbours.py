@@ -34,12 +34,15 @@ class Neighbours:
         self._reaches: dict[str, Reach] = {}
         self._names: dict[str, str] = {}
         self._places: dict[str, int] = {}
+        self._seen = False  # they were looked at, with this router among them
         self._alive: frozenset[str] = frozenset()
         self._refusals: OrderedDict[tuple[str, str, str], int] = OrderedDict()  # (router, guild, type) -> until
 
     def look(self, now: int) -> bool:
         """Whether what can be reached has changed."""
-        members = [member for member in self._members() if member.router != self._router]
+        everybody = self._members()
+        self._seen = self._seen or bool(everybody)
+        members = [member for member in everybody if member.router != self._router]
         said = {member.router: _said(member.about) for member in members}
         self._names = {member.router: member.name for member in members}
         self._alive = frozenset(self._names)
@@ -73,6 +76,8 @@ class Neighbours:
     def place(self, mine: int) -> int:
         """This router's, which has ``mine`` so far (-1: none): of two that have the same, the later in order moves."""
         places = self._places
+        if not self._seen:
+            return mine
         if mine >= 0 and not any(place == mine and router < self._router for router, place in places.items()):
             return mine
         taken = set(places.values())
