@@ -273,6 +273,7 @@ def test_nothing_of_a_lane_begins_elsewhere_while_what_a_stopped_router_interrup
     next_ = second.send("next", guild=guild)
     first.engine.stop(drain=0)
     first.deck.dead = True
+    assert town.leases.look()[one].left == first.engine.options.lease, "a whole one for its process to end in"
     town.advance(0.1)
     assert town.owner(town.guild_in(other)) is second, "what rests is handed over at once"
     town.advance(0.2)
