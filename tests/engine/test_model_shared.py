@@ -215,6 +215,13 @@ class SharedMachine(Machine):
             attempt.done(OUTCOMES["failed"])
         self.taken_over([attempt.id for attempt in attempts])
 
+    @rule(queue=st.sampled_from(["q", "r"]), paused=st.booleans())
+    def pause(self, queue: str, paused: bool) -> None:
+        """Heard by all: who is deaf looks every few seconds, and what it begins until then is right."""
+        for house in self.town:
+            self.town.ground.faults_of(house.router).deaf = False
+        super().pause(queue, paused)
+
     @rule(deaf=st.booleans())
     def deafen(self, deaf: bool) -> None:
         """News do not reach one router; or they do again."""

@@ -271,6 +271,7 @@ def test_nothing_of_a_lane_begins_elsewhere_while_what_a_stopped_router_interrup
     first.direct.usual = None
     first.send("x", guild=guild)
     next_ = second.send("next", guild=guild)
+    town.advance(0.1)
     first.engine.stop(drain=0)
     first.deck.dead = True
     assert town.leases.look()[one].left == first.engine.options.lease, "a whole one for its process to end in"
