@@ -89,8 +89,8 @@ def test_what_is_spread_over_routers_counts_in_all(town: Town) -> None:
     assert taken(knock(town, one, town.guild_of(one), 1)) == 0
 
 
-def test_a_door_below_the_bound_refuses_nobody_while_it_passes_on(town: Town) -> None:
-    door, owner = houses(town, 2, guild_backlog=20)
+def test_what_a_door_passed_on_and_heard_of_is_counted_once(town: Town) -> None:
+    owner, door = houses(town, 2, guild_backlog=20)  # the owner's beat comes just before the door's
     guild = town.guild_of(owner)
     for _ in range(20):
         assert taken(knock(town, door, guild, 1)) == 1
