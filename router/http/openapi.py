@@ -64,6 +64,9 @@ def _frame_of(cls: type[Message], payload: Mapping[str, Any], data: Mapping[str,
     if payload.get("required") or "anyOf" in payload:  # each rule of a choice demands a field
         required.append("data")
     frame: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+    if cls.__operation__.payload_guild:  # given twice it must be the same, which a schema cannot say: so only once
+        nobody: dict[str, Any] = {"properties": {"guildId": {"type": "null"}}}
+        frame["allOf"] = [{"anyOf": [nobody, {"properties": {"data": nobody}}]}]
     if who := _acting_user(cls):  # beside the payload or in it
         beside = {"properties": {"userId": {"type": "string"}}, "required": ["userId"]}
         inside = {"properties": {"data": {"required": [who]}}, "required": ["data"]}

@@ -86,6 +86,17 @@ def test_who_acts_is_demanded_beside_the_payload_or_in_it(schema: dict[str, Any]
     assert {"type", "guildId", "data"} <= set(frame["required"])
 
 
+def test_a_guild_that_may_stand_in_two_places_stands_in_one(schema: dict[str, Any]) -> None:
+    components = schema["components"]["schemas"]
+    mapping = components["CommandBody"]["discriminator"]["mapping"]
+    frame = components[mapping["CLEANUP_EXPIRED_CASES"].rpartition("/")[2]]["allOf"][1]
+    beside, inside = frame["allOf"][0]["anyOf"]
+    assert beside["properties"]["guildId"] == {"type": "null"}
+    assert inside["properties"]["data"]["properties"]["guildId"] == {"type": "null"}
+    ban = components[mapping["BAN_USER"].rpartition("/")[2]]["allOf"][1]
+    assert "allOf" not in ban
+
+
 def test_an_own_type_is_described_at_once() -> None:
     catalog = Catalog([BanUser])
     app = create_app(Router(catalog=catalog))
