@@ -26,8 +26,9 @@ from actors.tables.waiters import Waiters
 
 logger = logging.getLogger("guild_router.partitions")
 
-PAGE = 1_000
-"""Records of one partition read at once."""
+PAGE = 100
+"""Records of one partition read at once. A page is handed on before the next is read, and the journal writes between
+the two: of ten thousand guilds with work the first begins after the first page, not after the last."""
 
 ASKED = 1_000
 """Ids of those who wait, asked about at once."""
