@@ -311,6 +311,43 @@ def test_what_was_accepted_outlives_a_killed_redis(alone: RedisServer) -> None:
         assert len(store.pending()) == 50
 
 
+def test_a_lease_does_not_outlive_the_server_that_gave_it(alone: RedisServer) -> None:
+    """Started again it may have forgotten its last second, and its owner remembers more than is stored."""
+    store = RedisStore(alone.url, options(partitions=2))
+    store.open(NOW)
+    keeper = store.leases()
+    keeper.open()
+    (lease,) = keeper.acquire("me", [1], FOR_LONG)
+    assert keeper.acquire("me", [1], FOR_LONG) == [lease], "asked again it is the same one"
+    alone.restart()
+    assert keeper.renew("me", {1: lease.token}, FOR_LONG) == frozenset()
+    (again,) = keeper.acquire("me", [1], FOR_LONG)
+    assert again.token > lease.token
+    assert keeper.renew("me", {1: again.token}, FOR_LONG) == {1}
+    keeper.close()
+    store.close()
+
+
+def test_without_info_a_lapsed_lease_is_lost(alone: RedisServer) -> None:
+    store = RedisStore(alone.url, options(partitions=2))
+    store.open(NOW)
+    client = alone.client()
+    client.execute_command("ACL", "SETUSER", "default", "-info")
+    try:
+        keeper = store.leases()
+        keeper.open()
+        (short,) = keeper.acquire("me", [1], 1)
+        (long,) = keeper.acquire("me", [0], FOR_LONG)
+        before = keeper.time()
+        wait_for(lambda: keeper.time() > before + 1)
+        assert keeper.renew("me", {1: short.token, 0: long.token}, FOR_LONG) == {0}
+        keeper.close()
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+info")
+        client.close()
+        store.close()
+
+
 def test_a_redis_that_was_emptied_is_noticed_at_once(alone: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """M10, M6"""
     with opened(alone.url, partitions=2) as store:
