@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from actors.runtime.restart import add_restart
 from router.cli.report import VARIABLE
 from router.scaling import Bounds, Changes, wanted
+from router.signals import DRAIN, STOP
 
 log = logging.getLogger("guild_router.foreman")
 
@@ -139,7 +140,7 @@ class Foreman:
         status = await worker.process.wait()
         del self._workers[worker.number]
         if worker.leaving or self._draining:
-            if status not in (0, -signal.SIGTERM):
+            if status not in (0, -signal.SIGTERM, -signal.SIGINT, -DRAIN):  # or before it listened to signals
                 log.error("worker %d ended with status %d", worker.number, status)
                 self.status = 1
         else:
@@ -159,10 +160,10 @@ class Foreman:
         if not self._draining:
             await self._start()
 
-    def _end(self, worker: Worker) -> None:
+    def _end(self, worker: Worker, word: int = DRAIN) -> None:
         worker.leaving = True
         if worker.process.returncode is None:
-            worker.process.terminate()
+            worker.process.send_signal(word)
 
     # ------------------------------------------------------------ how many
 
@@ -199,11 +200,12 @@ class Foreman:
 
     def _drain(self) -> None:
         """Once: they drain; again: they stop at once."""
+        word = STOP if self._draining else DRAIN
         self._draining = True
         if not self._workers:
             self._over.set()
         for worker in list(self._workers.values()):
-            self._end(worker)
+            self._end(worker, word)
 
 
 def worker_command(arguments: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from router.http.app import create_app
@@ -17,6 +17,7 @@ from router.http.loop import LoopMeter
 from router.http.server import bind, make_server, url_of
 from router.router import Router
 from router.settings import Settings
+from router.signals import DRAIN, STOP
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Daemon:
 
     The first SIGTERM or SIGINT drains: new commands get 503, running ones have ``settings.drain`` seconds, what has not
     started stays in the store. A second one ends the process at once; the store is as a crash would leave it: whole.
+    A worker hears of both from its starter too (``router.signals``), which counts for neither.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Daemon:
         router.meters.append(self._lag)
         self.cause: str | None = None  #: why the router ended by itself
         self._shared = shared  # others accept from the socket too: they take over what this one turns away
+        self._told = False  # it drains by its starter's word alone: the signal to the group may still come
         self._socket = listening or bind(settings.host, settings.port)
         self._server = make_server(self.app, settings)
         self._draining: asyncio.Task[None] | None = None
@@ -71,7 +74,7 @@ class Daemon:
     async def _serve(self, ready: Callable[[], None]) -> int:
         self._loop = loop = asyncio.get_running_loop()
         self.router.engine.on_end(lambda reason: loop.call_soon_threadsafe(self._fail, reason))
-        handled = _handle_signals(loop, self._on_signal)
+        handled = _handle_signals(loop, self._on_signal, (DRAIN, STOP) if self._shared else ())
         lag = asyncio.create_task(self._lag.run())
         try:
             serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
@@ -87,11 +90,15 @@ class Daemon:
         return 1 if self.cause else 0
 
     def _on_signal(self, number: int) -> None:
-        if self._draining is not None:
+        if self._shared and number == DRAIN:
+            self._told = self._told or self._draining is None
+        elif (self._shared and number == STOP) or (self._draining is not None and not self._told):
             log.warning("stopped at once by a second signal")
             logging.shutdown()
             sys.stdout.flush()
             os._exit(128 + number)  # threads of user handlers cannot be ended any other way
+        else:
+            self._told = False
         self._drain()
 
     def _drain(self) -> None:
@@ -131,10 +138,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _handle_signals(loop: asyncio.AbstractEventLoop, handle: Callable[[int], None]) -> list[int]:
+def _handle_signals(
+    loop: asyncio.AbstractEventLoop, handle: Callable[[int], None], more: Sequence[int] = ()
+) -> list[int]:
+    numbers = [signal.SIGTERM, signal.SIGINT, *more]
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.add_signal_handler(number, handle, number)
     except (NotImplementedError, RuntimeError, ValueError):
         return []  # not the main thread (a test, an embedding program), or a platform without them
-    return [signal.SIGTERM, signal.SIGINT]
+    return numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -60,8 +61,10 @@ class Process:
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Iterator[Process]:
-    """A process of ``python -m router``; killed if the test leaves it running."""
+def running(
+    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, group: bool = False
+) -> Iterator[Process]:
+    """A process of ``python -m router``; killed if the test leaves it running. ``group``: it leads one of its own."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ROUTER_")}
     environment = clean | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(environ or {})
     process = subprocess.Popen(
@@ -71,13 +74,17 @@ def running(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=group,
     )
     wrapped = Process(process)
     try:
         yield wrapped
     finally:
         if process.poll() is None:
-            process.kill()
+            if group:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
         wrapped.ended()
         assert process.stdout
         process.stdout.close()

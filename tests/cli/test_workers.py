@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from router.cli.foreman import INTENSITY, Foreman
 from router.cli.main import app
 from router.http.server import bind
 from router.scaling import Bounds
-from tests.cli.processes import running
+from tests.cli.processes import Process, running
 from tests.cli.test_serve import BOT, command
 from tests.servers.shared import options, server
 
@@ -88,6 +89,43 @@ def test_workers_share_the_port_and_the_work_and_replace_the_dead(folder: Path) 
     assert len((folder / "effects").read_text().splitlines()) == 11
 
 
+def stuck(process: Process, folder: Path) -> Path:
+    """Serving, with one handler that runs until somebody writes into the pipe."""
+    os.mkfifo(pipe := folder / "pipe")
+    client = process.listening()
+    look(client, even(2))
+    client.ask("POST", "/api/commands", command("KICK_USER", "pipe"))
+    process.line_with("kick began")
+    return pipe
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_drains(folder: Path, number: signal.Signals) -> None:
+    with running(*serve("--workers", "2", "--drain", "30"), cwd=folder, group=True) as process:
+        pipe = stuck(process, folder)
+        os.killpg(process.process.pid, number)
+        process.line_with("draining")
+        process.line_with("draining")
+        pipe.write_text("go on")
+        assert process.ended() == 0
+    assert (folder / "effects").read_text().startswith("kick ")
+    assert not any("second signal" in line for line in process.lines)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_second_signal_ends_all_at_once(folder: Path, whole: bool) -> None:
+    with running(*serve("--workers", "2", "--drain", "600"), cwd=folder, group=True) as process:
+        stuck(process, folder)
+        send = os.killpg if whole else os.kill
+        send(process.process.pid, signal.SIGTERM)
+        process.line_with("draining")
+        process.line_with("draining")
+        send(process.process.pid, signal.SIGTERM)
+        assert process.ended() == 1
+    assert any("stopped at once by a second signal" in line for line in process.lines)
+    assert not (folder / "effects").exists()
+
+
 def test_workers_end_when_nobody_watches_them(folder: Path) -> None:
     with running(*serve("--workers", "2"), cwd=folder) as process:
         look(process.listening(), even(2))
@@ -123,7 +161,7 @@ def test_numbers_that_make_no_sense_are_refused(given: list[str], text: str) -> 
 TELLING = """
 import os, signal, sys
 pipe = int(os.environ["GUILD_ROUTER_WORKER"].split(":")[1])
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
 os.write(pipe, b"ready\\nload LOAD\\n")
 while True:
     signal.pause()
