@@ -71,6 +71,7 @@ class Wanted(NamedTuple):
     queue: str
     most: int
     until: int
+    types: frozenset[str] | None = None  #: ``None``: of all
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class Errand:
         closed = _close(store, self.closed, now, rules)
         asked = _ask(store, self.asked, now, rules, fullness)
         extensions = _extend(store, self.extensions)
-        claims = [store.claim(queue, count, now, until, holder) for queue, count, until in self.wanted]
+        claims = [store.claim(*wanted[:2], now, wanted.until, holder, wanted.types) for wanted in self.wanted]
         return Answers(asked, closed, extensions, claims)
 
 

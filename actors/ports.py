@@ -326,6 +326,7 @@ class Entry(NamedTuple):
     priority: int  #: 10 is claimed first; equal ones in the order they came
     available_at: int  #: ms; not claimed before
     expires_at: int = 0  #: not claimed later; 0: never
+    type: str = ""  #: of what is in the frame, for consumers that take only some; "": every consumer takes it
 
 
 class Claim(NamedTuple):
@@ -374,10 +375,20 @@ class Queues(Protocol):
     def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
         """Atomic; ``False`` for an id the queue already knows."""
 
-    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+    def claim(
+        self,
+        queue: str,
+        limit: int,
+        now: int,
+        until: int,
+        holder: str = "",
+        types: Collection[str] | None = None,
+    ) -> list[Claim]:
         """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused.
 
-        ``holder``: whose claims they are; see ``Workers.free``.
+        ``holder``: whose claims they are; see ``Workers.free``. ``types``: only entries of these (``None``: of all) and
+        such as have none. Others are left where they are, at no cost to them; a call looks at a bounded number of
+        these, and the next one goes on behind them.
         """
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:

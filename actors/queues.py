@@ -200,7 +200,10 @@ class NamedQueues(Actor):
         if not count:
             return None
         desk.claiming[queue] = Claiming(now + rules.lease)
-        return Wanted(queue, count, now + rules.lease)
+        wishes = [subscription.types() for subscription in list(subscriptions)]
+        some = [wish for wish in wishes if wish is not None]
+        types = frozenset().union(*some) if len(some) == len(wishes) else None
+        return Wanted(queue, count, now + rules.lease, types)
 
     def _send(self, errand: Errand) -> None:
         desk = self._desk

@@ -52,7 +52,13 @@ class Publishing(Sending):
             frame = encode(envelope)
         now = self.clock.now()
         entry = Entry(
-            envelope.id, envelope.queue, frame, envelope.priority, envelope.due_at or now, envelope.expires_at
+            envelope.id,
+            envelope.queue,
+            frame,
+            envelope.priority,
+            envelope.due_at or now,
+            envelope.expires_at,
+            envelope.type,
         )
         if keyed:
             outcome: Promise[Any] = self.engine.store_call(
@@ -79,7 +85,9 @@ class Publishing(Sending):
         options = {"correlation_id": envelope.correlation_id or None}
         sealed = self._sealed(message, f"answer.{envelope.id}", options)._replace(queue=envelope.reply_to)
         now = self.clock.now()
-        entry = Entry(sealed.id, envelope.reply_to, encode(sealed), sealed.priority, now, sealed.expires_at)
+        entry = Entry(
+            sealed.id, envelope.reply_to, encode(sealed), sealed.priority, now, sealed.expires_at, sealed.type
+        )
         self.engine.publish([entry]).add_done_callback(_log_failure)
 
     def subscribe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -106,7 +106,7 @@ class Subscription:
     Every delivery must be ended by somebody, on any thread, however long it takes: until then its claim is extended.
     """
 
-    __slots__ = ("attempts", "batch_size", "concurrency", "queue", "run", "running")
+    __slots__ = ("attempts", "batch_size", "concurrency", "queue", "run", "running", "types")
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class Subscription:
         batch_size: int = 10,
         concurrency: int | None = None,
         attempts: int | None = None,
+        types: Callable[[], Collection[str] | None] = lambda: None,
     ) -> None:
         for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
             if value is not None and value < 1:
@@ -125,6 +126,7 @@ class Subscription:
         self.batch_size = batch_size  #: entries claimed for it at a time
         self.concurrency = concurrency  #: in its hands at once; ``None``: as many as the queue allows
         self.attempts = attempts  #: instead of the queue's; ``None``: those
+        self.types = types  #: which it takes at the moment; ``None``: all. Consumers of a queue agree
         self.running = 0
 
     def free(self, rules: QueueRules) -> int:

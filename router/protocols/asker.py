@@ -182,8 +182,8 @@ class Asker:
 
     def _append(self, asking: Asking, now: int) -> None:
         frame = encode_ticket(asking.ticket, self._router)
-        priority = asking.ticket.envelope.priority
-        entry = Entry(asking.entry, asking.queue, frame, priority, now, asking.limit + GRACE)
+        priority, type_ = asking.ticket.envelope.priority, asking.ticket.envelope.type
+        entry = Entry(asking.entry, asking.queue, frame, priority, now, asking.limit + GRACE, type_)
         refusal = self.tell_queues(Append([entry], partial(self._appended, asking)))
         if refusal is not None:
             self.end(asking, refusal)

@@ -1,4 +1,4 @@
-"""Consumes the named queues whose messages have handlers in this process."""
+"""Consumes the named queues whose messages have handlers in this process, and of these what has one."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Consumers:
             wanted = {queue for queue in wanted if not self.subscribed(queue)}
             gone = [own.pop(queue) for queue in list(own) if queue not in wanted]
             new = [
-                Subscription(queue, self._run, batch_size=CLAIMS, concurrency=self._concurrency)
+                Subscription(queue, self._run, batch_size=CLAIMS, concurrency=self._concurrency, types=self._types)
                 for queue in wanted
                 if queue not in own
             ]
@@ -122,7 +122,11 @@ class Consumers:
             self._desk.unsubscribe(subscription)
         for subscription in new:
             self._desk.subscribe(subscription)
+        self._desk.poke(*own)  # a handler that came may have work waiting in a queue that is consumed already
         self._on_change()
+
+    def _types(self) -> list[str]:
+        return self._handlers.types(self._protocol)
 
     def _run(self, deliveries: Sequence[Delivery]) -> None:
         attempts = []

@@ -169,7 +169,8 @@ class QueueProtocol:
             # What is executed here already, or was, needs no entry: the record answers.
             known = self._executor.knows(id_)
             consumed = self._open and (
-                envelope.queue in self._consumers or self._reached_elsewhere(envelope.queue, envelope.type)
+                (envelope.queue in self._consumers and self._takes(envelope.type))
+                or self._reached_elsewhere(envelope.queue, envelope.type)
             )
             asking = _Asking(ticket, done, ticket.deadline or now + self._wait)
             if consumed and not known and self._asker is None:
@@ -258,9 +259,14 @@ class QueueProtocol:
             self.roll.look()
 
     def _served(self, asking: Asking) -> bool:
-        if asking.queue in self._consumers:
+        type_ = asking.ticket.envelope.type
+        if asking.queue in self._consumers and self._takes(type_):
             return True
-        return self._open and self._reached_elsewhere(asking.queue, asking.ticket.envelope.type)
+        return self._open and self._reached_elsewhere(asking.queue, type_)
+
+    def _takes(self, type_: str) -> bool:
+        # What goes through a store of one's own is claimed here whatever it is, and answered at once.
+        return self._asker is None or self._handlers.find(type_, self.name) is not None
 
     def _unconsumed(self, queue: str) -> Outcome:
         if not self._open:

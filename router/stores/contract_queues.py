@@ -276,3 +276,26 @@ class QueuesContract(Contract):
         assert queues.forget_queues(NOW + 4, NOW + DAY) == 0
         assert queues.forget_queues(NOW + 5, NOW + DAY) == 1
         assert queues.queue_stats() == {}
+
+    def test_a_consumer_of_some_types_leaves_the_others_where_they_are(self) -> None:
+        queues = self.opened()
+        ban, mute = entry("a")._replace(type="BAN"), entry("b", priority=9)._replace(type="MUTE")
+        queues.append([ban, mute, entry("c", priority=1)], NOW)
+        assert [each.id for each in queues.claim("q", 9, NOW, SOON, types={"BAN"})] == ["a", "c"]
+        assert queues.claim("q", 9, NOW, SOON, types=()) == []
+        (left,) = queues.claim("q", 9, NOW, SOON, types={"MUTE"})
+        assert (left.id, left.attempt) == ("b", 1)
+        # Lapsed claims are still of their types.
+        assert [each.id for each in queues.claim("q", 9, SOON, SOON + 1, types={"MUTE"})] == ["b", "c"]
+        assert [each.id for each in queues.claim("q", 9, SOON, SOON + 1)] == ["a"]
+
+    def test_entries_of_other_types_hide_nothing_for_ever(self) -> None:
+        queues = self.opened()
+        queues.append([entry(f"m{at}")._replace(type="MUTE") for at in range(2_500)], NOW)
+        queues.append([entry("a")._replace(type="BAN"), entry("b")._replace(type="BAN")], NOW)
+        found: list[str] = []
+        for _ in range(10):
+            found += [each.id for each in queues.claim("q", 1, NOW, SOON, types={"BAN"})]
+        assert found == ["a", "b"]
+        queues.append([entry("c", priority=9)._replace(type="BAN")], NOW)
+        assert [each.id for each in queues.claim("q", 1, NOW, SOON, types={"BAN"})] == ["c"]

@@ -35,6 +35,7 @@ class Item:
     ended: int = 0  #: its number in the order of endings and claims
     holder: str = ""  #: whose claim it is or was; not written down by a backend with a log, which one process has alone
     home: int = 0  #: for a backend with a log: the record that holds its full image
+    type: str = ""  #: not written down either
 
     def __lt__(self, other: Item) -> bool:
         # A heap may hold an item twice under the same rank; which comes first does not matter.
@@ -121,7 +122,7 @@ class MemoryQueues(Queues):
                 added.append(False)
                 continue
             self._item_number += 1
-            item = Item(self._item_number, *entry[:5], entry.expires_at, now)
+            item = Item(self._item_number, *entry[:6], now, type=entry.type)
             self._items[item.id] = item
             self._arrived(item)
             if item.expires_at:
@@ -130,7 +131,15 @@ class MemoryQueues(Queues):
             added.append(True)
         return added
 
-    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+    def claim(
+        self,
+        queue: str,
+        limit: int,
+        now: int,
+        until: int,
+        holder: str = "",
+        types: Collection[str] | None = None,
+    ) -> list[Claim]:
         self._check()
         drawers = self._drawer(queue)
         self._expire(drawers, now)
@@ -144,9 +153,14 @@ class MemoryQueues(Queues):
             return []
         self._lapse(drawers, now)
         claims: list[Claim] = []
+        foreign: list[Item] = []  # in memory all of them can be looked at
         while len(claims) < limit and drawers.ready:
             item = heappop(drawers.ready)[2]
-            if (item.state == CLAIMED and item.until <= now) or item.state == WAITING:
+            if item.state != WAITING and not (item.state == CLAIMED and item.until <= now):
+                continue  # it has moved on
+            if item.type and types is not None and item.type not in types:
+                foreign.append(item)
+            else:
                 self._uncount(item)
                 self._token += 1
                 item.state = CLAIMED
@@ -158,6 +172,8 @@ class MemoryQueues(Queues):
                 self._queue_tally[queue].processing += 1
                 self._changed(item)
                 claims.append(Claim(item.id, queue, item.frame, item.priority, item.attempts, item.token, until))
+        for item in foreign:
+            drawers.put_ready(item)
         return claims
 
     def _expire(self, drawers: Drawers, now: int) -> None:

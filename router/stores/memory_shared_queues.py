@@ -28,8 +28,16 @@ class MemorySharedQueues(Queues, Workers, Schedules):
         self.hub.ring(queues={entry.queue for entry in entries if entry.available_at <= now})
         return added
 
-    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
-        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until, holder))
+    def claim(
+        self,
+        queue: str,
+        limit: int,
+        now: int,
+        until: int,
+        holder: str = "",
+        types: Collection[str] | None = None,
+    ) -> list[Claim]:
+        return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until, holder, types))
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
         return self._shelved(lambda shelf: shelf.ack(claims, now, keep))

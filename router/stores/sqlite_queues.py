@@ -23,9 +23,17 @@ class SqliteQueues(Watched):
         with self._step(now):
             return super().append(entries, now)
 
-    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+    def claim(
+        self,
+        queue: str,
+        limit: int,
+        now: int,
+        until: int,
+        holder: str = "",
+        types: Collection[str] | None = None,
+    ) -> list[Claim]:
         with self._step(now):
-            return super().claim(queue, limit, now, until, holder)
+            return super().claim(queue, limit, now, until, holder, types)
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:
         with self._step(now):

@@ -14,7 +14,7 @@ import pytest
 from actors.runtime.errors import StartError
 from router import Router
 from router.errors import BadWorker
-from router.messages import BanUser, SendMessage
+from router.messages import BanUser, SendMessage, TimeoutUser
 from router.worker import Worker
 from tests.chaos.load import wait_until
 from tests.chaos.nursery import Life, Nursery, said
@@ -108,6 +108,18 @@ def test_a_command_is_executed_in_another_process_and_answered_here(yard: Yard) 
         process.signal(signal.SIGTERM)
         assert process.ended() == 0
     yard.until(lambda: not yard.alive())
+
+
+def test_a_router_with_a_handler_of_its_own_leaves_the_types_of_a_worker_in_their_queue_to_it(yard: Yard) -> None:
+    yard.router.handler(TimeoutUser)(lambda _command, _ctx: {"by": "router"})
+    yard.worker("w1")
+    kinds: list[str] = []
+    stop = yard.router.hub.subscribe(lambda kind, _: kinds.append(kind))
+    responses = [reply.result(PATIENCE) for reply in yard.router.send_many([ban(number) for number in range(30)])]
+    yard.until(lambda: kinds.count("settled") == 30)
+    stop()
+    assert [response.data for response in responses] == [{"by": "w1"}] * 30
+    assert (kinds.count("started"), kinds.count("attempted")) == (30, 30)  # nobody handed one back
 
 
 def test_a_command_that_comes_before_its_worker_waits_for_it(yard: Yard) -> None:

@@ -1,7 +1,7 @@
 -- Put entries into a queue.
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
--- ARGV[3]  msgpack [now, [id, frame, priority, available_at, expires_at], ...]
+-- ARGV[3]  msgpack [now, [id, frame, priority, available_at, expires_at, type], ...]
 -- ARGV[4]  the channel on which is said that something came
 -- ARGV[5]  1: its name has just been put on the list of all queues, PREFIX:names, with now as its score
 -- returns  msgpack of a boolean for each: false: the queue knows this id; nil: its name is to be put on the list first
@@ -35,7 +35,7 @@ for at = 2, #entries do
   if item_of(id) then
     results[#results + 1] = false
   else
-    local item = {following('number'), entry[3], entry[4], entry[5], now, WAITING, 0, 0, 0, '', 0}
+    local item = {following('number'), entry[3], entry[4], entry[5], now, WAITING, 0, 0, 0, '', 0, '', entry[6] or ''}
     hset('frames', id, entry[2])
     wait(id, item, entry[4], now)
     keep(id, item)

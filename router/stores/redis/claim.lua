@@ -1,8 +1,10 @@
 -- Take the best claimable entries of a queue, also those of lapsed claims; none while it is paused.
+-- Entries of types that are not wanted stay where they are; those without a type are everybody's.
 --
 -- KEYS[1]  {PREFIX:q:QUEUE}:meta
--- ARGV     limit, now, until, holder (from the third on)
--- returns  msgpack [id, frame, priority, attempt, token, id, frame, ...]
+-- ARGV     limit, now, until, holder (from the third on); msgpack of the types wanted, or '' for all; the score in `ready`
+--          up to which a look for them has come, or ''
+-- returns  msgpack [score up to which it has come now, or '' when it was through; id, frame, priority, attempt, token, id, frame, ...]
 --
 -- Idempotent by the receipt: a claim sent again gets the same entries, not more.
 
@@ -48,9 +50,50 @@ flush()
 if call('HGET', KEYS[1], 'paused') == '1' or limit < 1 then
   return answer({})
 end
-local claims, ids = {}, call('ZRANGE', base .. 'ready', 0, limit - 1)
-local frames = values_of('frames', ids)
-fetch(ids)
+local ids, behind = {}, ''
+if ARGV[7] == '' then
+  ids = call('ZRANGE', base .. 'ready', 0, limit - 1)
+  fetch(ids)
+else
+  -- The head is looked at in every call, for what comes there; the rest a piece at a time, in turn.
+  local HEAD, PIECE = 100, 1000
+  local wanted, picked = {}, {}
+  for _, type_ in ipairs(cmsgpack.unpack(ARGV[7])) do
+    wanted[type_] = true
+  end
+  local function pick(found)
+    fetch(found)
+    for at, id in ipairs(found) do
+      if #ids >= limit then
+        return at - 1
+      end
+      local type_ = item_of(id)[TYPE] or ''
+      if not picked[id] and (type_ == '' or wanted[type_]) then
+        picked[id] = true
+        ids[#ids + 1] = id
+      end
+    end
+    return #found
+  end
+  local head = call('ZRANGE', base .. 'ready', 0, HEAD - 1)
+  pick(head)
+  behind = ARGV[8]
+  if #head < HEAD then
+    behind = ''
+  elseif #ids < limit then
+    if behind == '' then
+      behind = string.format('%.0f', call('ZSCORE', base .. 'ready', head[HEAD]))
+    end
+    local piece = call('ZRANGEBYSCORE', base .. 'ready', '(' .. behind, '+inf', 'LIMIT', 0, PIECE)
+    local looked = pick(piece)
+    if looked == #piece and #piece < PIECE then
+      behind = ''
+    elseif looked > 0 then
+      behind = string.format('%.0f', call('ZSCORE', base .. 'ready', piece[looked]))
+    end
+  end
+end
+local claims, frames = {behind}, values_of('frames', ids)
 for at, id in ipairs(ids) do
   local item = item_of(id)
   take(id, item)

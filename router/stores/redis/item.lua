@@ -16,7 +16,7 @@
 -- What a script changes is gathered here and written by flush(), in a few calls however many entries it is about: it
 -- stands before the end, and wherever a sorted set is read that may have been changed.
 
-local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED, HOLDER = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+local NUMBER, PRIORITY, AVAILABLE, EXPIRES, APPENDED, STATE, ATTEMPTS, TOKEN, UNTIL, ERROR, ENDED, HOLDER, TYPE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 local WAITING, DELAYED, CLAIMED, DONE, FAILED = 0, 1, 2, 3, 4
 
 local hashes, zsets, totals, series = {}, {}, {}, {}

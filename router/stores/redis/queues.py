@@ -43,10 +43,12 @@ class RedisQueues(RedisArchive):
         super().__init__(*arguments)
         self._handle = uuid4().hex[:12]
         self._queue_of: OrderedDict[str, str] = OrderedDict()
+        self._behind: dict[str, str] = {}  # how far a queue was looked through for entries of some types
 
     def _emptied(self) -> None:
         super()._emptied()
         self._queue_of.clear()
+        self._behind.clear()
 
     # ------------------------------------------------------------ in and out
 
@@ -58,7 +60,8 @@ class RedisQueues(RedisArchive):
         orders = {}
         for queue, numbers in groups.items():
             packed = [
-                (e.id, e.frame, e.priority, e.available_at, e.expires_at) for e in map(entries.__getitem__, numbers)
+                (e.id, e.frame, e.priority, e.available_at, e.expires_at, e.type)
+                for e in map(entries.__getitem__, numbers)
             ]
             orders[queue] = (pack((now, *packed)), self.names.bell(queue))
             for number in numbers:
@@ -76,12 +79,24 @@ class RedisQueues(RedisArchive):
         calls = [self._item(APPEND, queue, *order, int(listed)) for queue, order in orders.items()]
         return dict(zip(orders, self._run(calls, writes=True), strict=True))
 
-    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "") -> list[Claim]:
+    def claim(
+        self,
+        queue: str,
+        limit: int,
+        now: int,
+        until: int,
+        holder: str = "",
+        types: Collection[str] | None = None,
+    ) -> list[Claim]:
         self._check()
-        (answer,) = self._run([self._item(CLAIM, queue, limit, now, until, holder)], writes=True)
+        wanted = b"" if types is None else pack(tuple(types))
+        behind = "" if types is None else self._behind.pop(queue, "")
+        (answer,) = self._run([self._item(CLAIM, queue, limit, now, until, holder, wanted, behind)], writes=True)
         found = unpack(answer)
+        if found and found[0]:
+            self._behind[queue] = found[0].decode()
         claims = []
-        for at in range(0, len(found), 5):
+        for at in range(1, len(found), 5):
             id_, frame, priority, attempt, token = found[at : at + 5]
             claims.append(Claim(id_.decode(), queue, frame, priority, attempt, token, until))
             self._queue_of[claims[-1].id] = queue
