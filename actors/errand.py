@@ -93,7 +93,7 @@ class Errand:
         closed = _close(store, self.closed, now, rules)
         asked = _ask(store, self.asked, now, rules, fullness)
         extensions = _extend(store, self.extensions)
-        claims = [store.claim(*wanted[:2], now, wanted.until, holder, wanted.types) for wanted in self.wanted]
+        claims = [store.claim(it.queue, it.most, now, it.until, holder, it.types) for it in self.wanted]
         return Answers(asked, closed, extensions, claims)
 
 

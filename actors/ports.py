@@ -329,6 +329,10 @@ class Entry(NamedTuple):
     type: str = ""  #: of what is in the frame, for consumers that take only some; "": every consumer takes it
 
 
+Types: TypeAlias = Collection[str] | None
+"""Of entries that a consumer takes; ``None``: all."""
+
+
 class Claim(NamedTuple):
     """An entry in the hands of one consumer until ``until``."""
 
@@ -375,15 +379,7 @@ class Queues(Protocol):
     def append(self, entries: Sequence[Entry], now: int) -> list[bool]:
         """Atomic; ``False`` for an id the queue already knows."""
 
-    def claim(
-        self,
-        queue: str,
-        limit: int,
-        now: int,
-        until: int,
-        holder: str = "",
-        types: Collection[str] | None = None,
-    ) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "", types: Types = None) -> list[Claim]:
         """The best ``limit`` claimable entries, also of lapsed claims; none while the queue is paused.
 
         ``holder``: whose claims they are; see ``Workers.free``. ``types``: only entries of these (``None``: of all) and

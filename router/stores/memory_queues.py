@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
-from actors.ports import Claim, Entry, Nack, Queues, QueueStats
+from actors.ports import Claim, Entry, Nack, Queues, QueueStats, Types
 from router.stores.retention import Retention
 from router.stores.tally import Counts, Tally
 
@@ -131,15 +131,7 @@ class MemoryQueues(Queues):
             added.append(True)
         return added
 
-    def claim(
-        self,
-        queue: str,
-        limit: int,
-        now: int,
-        until: int,
-        holder: str = "",
-        types: Collection[str] | None = None,
-    ) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "", types: Types = None) -> list[Claim]:
         self._check()
         drawers = self._drawer(queue)
         self._expire(drawers, now)

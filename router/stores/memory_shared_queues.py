@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from actors.ports import Claim, Entry, Nack, Queues, QueueStats
+from actors.ports import Claim, Entry, Nack, Queues, QueueStats, Types
 from actors.schedules import Fire, Schedule, Schedules
 from actors.workers import Answered, Execution, Finish, Presence, Undertake, Workers
 from router.stores.memory_hub import MemoryHub, Shelf
@@ -28,15 +28,7 @@ class MemorySharedQueues(Queues, Workers, Schedules):
         self.hub.ring(queues={entry.queue for entry in entries if entry.available_at <= now})
         return added
 
-    def claim(
-        self,
-        queue: str,
-        limit: int,
-        now: int,
-        until: int,
-        holder: str = "",
-        types: Collection[str] | None = None,
-    ) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "", types: Types = None) -> list[Claim]:
         return self._shelved(lambda shelf: shelf.claim(queue, limit, now, until, holder, types))
 
     def ack(self, claims: Sequence[tuple[str, int]], now: int, keep: int) -> list[bool]:

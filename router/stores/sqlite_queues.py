@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from actors.ports import Claim, Entry, Nack
+from actors.ports import Claim, Entry, Nack, Types
 from actors.workers import Execution, Finish, Undertake
 from router.stores.sqlite_shelf import Watched
 
@@ -23,15 +23,7 @@ class SqliteQueues(Watched):
         with self._step(now):
             return super().append(entries, now)
 
-    def claim(
-        self,
-        queue: str,
-        limit: int,
-        now: int,
-        until: int,
-        holder: str = "",
-        types: Collection[str] | None = None,
-    ) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "", types: Types = None) -> list[Claim]:
         with self._step(now):
             return super().claim(queue, limit, now, until, holder, types)
 

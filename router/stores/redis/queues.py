@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from actors.ports import Claim, Entry, Nack, QueueStats
+from actors.ports import Claim, Entry, Nack, QueueStats, Types
 from router.stores.redis.archive import RedisArchive
 from router.stores.redis.link import Call, plain, run_script
 from router.stores.redis.packing import pack, unpack
@@ -79,15 +79,7 @@ class RedisQueues(RedisArchive):
         calls = [self._item(APPEND, queue, *order, int(listed)) for queue, order in orders.items()]
         return dict(zip(orders, self._run(calls, writes=True), strict=True))
 
-    def claim(
-        self,
-        queue: str,
-        limit: int,
-        now: int,
-        until: int,
-        holder: str = "",
-        types: Collection[str] | None = None,
-    ) -> list[Claim]:
+    def claim(self, queue: str, limit: int, now: int, until: int, holder: str = "", types: Types = None) -> list[Claim]:
         self._check()
         wanted = b"" if types is None else pack(tuple(types))
         behind = "" if types is None else self._behind.pop(queue, "")
