@@ -11,7 +11,7 @@ ALIAS = "duplicate_of"
 """Kind of the note that stands for a duplicate, under the duplicate's id."""
 
 
-def look_up(store: Store, id: str) -> Stored | None:  # noqa: A002 - the word of the port
+def look_up(store: Store, id: str) -> Stored | None:
     """The envelope of this id, or the original if it was a duplicate."""
     stored = store.get(id)
     if stored is not None:

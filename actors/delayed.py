@@ -21,7 +21,7 @@ class Found(NamedTuple):
     settled: Settled | None = None
 
 
-def cancel_delayed(store: Store, id: str, now: int) -> Found:  # noqa: A002 - the port's word
+def cancel_delayed(store: Store, id: str, now: int) -> Found:
     """Cancel it if it is delayed; in one step with the look, so that it cannot become due in between."""
     stored = store.get(id)
     if stored is None or stored.state != "delayed":

@@ -44,7 +44,7 @@ class Inquiries:
         self._ask("journal", StoreCall(fn, settle(promise)), promise)
         return promise
 
-    def find(self, id: str) -> Promise[tuple[Stored | None, int]]:  # noqa: A002 - the word of the port
+    def find(self, id: str) -> Promise[tuple[Stored | None, int]]:
         """One envelope as the store knows it, and how many of its guild are before it."""
         promise: Promise[tuple[Stored | None, int]] = Promise()
 
@@ -76,7 +76,7 @@ class Inquiries:
 
         self._elsewhere("locate", [id_, guild], guild, answered)
 
-    def explain(self, id: str) -> Promise[Explained | None]:  # noqa: A002
+    def explain(self, id: str) -> Promise[Explained | None]:
         """Everything that is known of a command, and why it does not run now; ``None``: not known (any more)."""
         promise: Promise[Explained | None] = Promise()
 

@@ -23,7 +23,7 @@ logger = logging.getLogger("guild_router.engine")
 class Waiter(Protocol):
     """Whoever sent an envelope and wants to know; called from actor threads, quick; what it raises is logged."""
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002 - the port's word
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:
         """It is stored; ``original`` is set when it is a duplicate of that envelope."""
 
     def on_refused(self, error: EngineError) -> None:
@@ -46,7 +46,7 @@ class Submission:
     told: bool = False  #: a message is handed to the successor of a crashed actor, its sender must not notice
     kept: bool = False  #: it waits for an earlier number of its sender
 
-    def accept(self, id: str, sequence: int, ahead: int, original: str = "") -> None:  # noqa: A002 - the port's word
+    def accept(self, id: str, sequence: int, ahead: int, original: str = "") -> None:
         """It is stored."""
         if not self.told:
             self.told = True

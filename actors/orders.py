@@ -33,7 +33,7 @@ class Orders(Inquiries):
         kind: str,
         detail: dict[str, object],
         *,
-        id: str = "",  # noqa: A002 - the word of the port
+        id: str = "",
         guild: str = "",
         user: str = "",
     ) -> None:
@@ -43,7 +43,7 @@ class Orders(Inquiries):
         """
         self._tell("journal", Commit([Note(self.clock.now(), kind, id, guild, user, pack(detail))], []))
 
-    def cancel(self, id: str) -> Promise[bool]:  # noqa: A002
+    def cancel(self, id: str) -> Promise[bool]:
         """Take it back if it has not started; ``False``: it has, or is unknown."""
         promise: Promise[bool] = Promise()
         if self.tables.holdings is None:

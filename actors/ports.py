@@ -295,7 +295,7 @@ class Store(Protocol):
     def delayed(self, after: tuple[int, str] = (0, ""), limit: int = 1_000) -> list[Record]:
         """Envelopes that are not in their lane yet, by (due time, id), those above ``after``."""
 
-    def get(self, id: str) -> Stored | None:  # noqa: A002 - the word of the contract
+    def get(self, id: str) -> Stored | None:
         """One envelope, live, settled or dead; ``None``: never known, or forgotten."""
 
     def dead_letters(self, which: DeadFilter, after: int = 0, limit: int = 100) -> list[DeadLetter]:
@@ -484,7 +484,7 @@ class ExecutionProtocol(Protocol):
     def start(self, ticket: Ticket, done: Done) -> None:
         """Execute; ``done`` is called exactly once, also when it fails. Never raises."""
 
-    def recall(self, id: str) -> bool:  # noqa: A002
+    def recall(self, id: str) -> bool:
         """Take an attempt back: ``True`` is proof that it never started (``done`` is then not called)."""
 
     def verify(self, envelope: Envelope, done: Verified) -> None:

@@ -48,10 +48,10 @@ class Schedules(Protocol):
         """New, or replaces the one of this id: of that, ``made_at``, counts and firings stay. ``False``: it was
         there with the same frame and rule, and nothing changes."""
 
-    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the word of the contract
+    def remove_schedule(self, id: str) -> bool:
         """It fires no more; ``False``: there is none. What it sent goes on."""
 
-    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:
         """Paused, it keeps its tick; resumed, ``next`` is the open one. ``False``: there is none.
 
         To pause a paused one or to resume one that is not paused changes nothing.

@@ -222,7 +222,7 @@ class _Waiter:
         self._timetable = timetable
         self._fire = fire
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002, ARG002 - the port's
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: ARG002 - the port's
         _tell(self._timetable, _Sent(self._fire))
 
     def on_refused(self, error: EngineError) -> None:

@@ -45,10 +45,10 @@ class Audit:
     def search(
         self,
         *,
-        id: str = "",  # noqa: A002 - the word of the contract
+        id: str = "",
         guild_id: str | int | None = "",
         user_id: str | int | None = "",
-        type: str = "",  # noqa: A002
+        type: str = "",
         since: int | datetime | None = 0,
         until: int | datetime | None = 0,
         limit: int = 100,
@@ -60,10 +60,10 @@ class Audit:
     async def asearch(
         self,
         *,
-        id: str = "",  # noqa: A002
+        id: str = "",
         guild_id: str | int | None = "",
         user_id: str | int | None = "",
-        type: str = "",  # noqa: A002
+        type: str = "",
         since: int | datetime | None = 0,
         until: int | datetime | None = 0,
         limit: int = 100,

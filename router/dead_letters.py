@@ -54,7 +54,7 @@ class DeadLetters:
         *,
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002 - the word of the wire
+        type: str = "",
         before: int = 0,
         limit: int = 100,
     ) -> Views:
@@ -66,7 +66,7 @@ class DeadLetters:
         *,
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002 - the word of the wire
+        type: str = "",
         before: int = 0,
         limit: int = 100,
     ) -> Views:
@@ -79,7 +79,7 @@ class DeadLetters:
         *,
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002 - the word of the wire
+        type: str = "",
         before: int = 0,
         limit: int = 1_000,
         dry_run: bool = False,
@@ -99,7 +99,7 @@ class DeadLetters:
         *,
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002
+        type: str = "",
         before: int = 0,
         limit: int = 1_000,
         dry_run: bool = False,
@@ -113,10 +113,10 @@ class DeadLetters:
     def purge(
         self,
         *,
-        id: str = "",  # noqa: A002
+        id: str = "",
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002
+        type: str = "",
         before: int = 0,
         limit: int = 10_000,
         operator: str = LIBRARY,
@@ -127,10 +127,10 @@ class DeadLetters:
     async def apurge(
         self,
         *,
-        id: str = "",  # noqa: A002
+        id: str = "",
         guild: str | int = "",
         queue: str = "",
-        type: str = "",  # noqa: A002
+        type: str = "",
         before: int = 0,
         limit: int = 10_000,
         operator: str = LIBRARY,

@@ -31,19 +31,19 @@ class Looking:
     _alerts: Alerts
     _cluster: Cluster
 
-    def find(self, id: str) -> StatusView | None:  # noqa: A002 - the word of the contract
+    def find(self, id: str) -> StatusView | None:
         """Where a command stands; ``None``: not known (any more)."""
         return find(self.engine, id).get(PATIENCE)
 
-    async def afind(self, id: str) -> StatusView | None:  # noqa: A002
+    async def afind(self, id: str) -> StatusView | None:
         """As ``find``."""
         return await find(self.engine, id)
 
-    def cancel(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    def cancel(self, id: str, *, operator: str = "") -> bool:
         """Take a command back if it has not started. ``operator``: who wants it, for the audit trail."""
         return self._cancel(id, operator).get(timeout=PATIENCE)
 
-    async def acancel(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    async def acancel(self, id: str, *, operator: str = "") -> bool:
         """As ``cancel``."""
         return await self._cancel(id, operator)
 
@@ -55,11 +55,11 @@ class Looking:
 
         return self.engine.cancel(id_).map(cancelled)
 
-    def explain(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+    def explain(self, id: str) -> dict[str, Any] | None:
         """The causal record of a command; ``None``: not known (any more)."""
         return self._explain(id).get(timeout=PATIENCE)
 
-    async def aexplain(self, id: str) -> dict[str, Any] | None:  # noqa: A002
+    async def aexplain(self, id: str) -> dict[str, Any] | None:
         """As ``explain``."""
         return await self._explain(id)
 

@@ -181,7 +181,7 @@ class _Leader:
         followers, self._followers = self._followers, []
         return followers
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002 - the port's word
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:
         tell(self._own.on_accepted, id, sequence, ahead, original)
 
     def on_refused(self, error: EngineError) -> None:

@@ -36,7 +36,7 @@ class Reply:
 
     __slots__ = ("_answer", "_engine", "acceptance", "before", "id")
 
-    def __init__(self, id: str, engine: Engine) -> None:  # noqa: A002 - the word of the contract
+    def __init__(self, id: str, engine: Engine) -> None:
         self.id = id
         self.acceptance: Promise[Acceptance] = Promise()  #: await it, or ``accepted()``
         self._answer: Promise[Answer] = Promise()
@@ -115,7 +115,7 @@ class Reply:
 
     # ------------------------------------------------------------ told by the engine (actors.messages.Waiter)
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:
         self.acceptance.set(Acceptance(id, sequence, ahead, bool(original), original))
 
     def on_refused(self, error: EngineError) -> None:

@@ -320,7 +320,7 @@ class Router(Publishing, Looking):
         timezone: str = "UTC",
         overlap: str = "skip",
         catch_up: float = 60,
-        id: str | None = None,  # noqa: A002 - the word of the contract
+        id: str | None = None,
         **options: Any,
     ) -> Schedule:
         """Send a command again and again: at the ticks of ``cron`` (in ``timezone``), ``every`` so many seconds, or

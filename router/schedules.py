@@ -193,35 +193,35 @@ class Schedules:
         """As ``list``."""
         return await self._list()
 
-    def get(self, id: str) -> ScheduleView | None:  # noqa: A002 - the word of the contract
+    def get(self, id: str) -> ScheduleView | None:
         """One; ``None``: there is none of this id."""
         return self._get(id).get(timeout=PATIENCE)
 
-    async def aget(self, id: str) -> ScheduleView | None:  # noqa: A002
+    async def aget(self, id: str) -> ScheduleView | None:
         """As ``get``."""
         return await self._get(id)
 
-    def remove(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    def remove(self, id: str, *, operator: str = "") -> bool:
         """It fires no more; ``False``: there is none. What it sent goes on."""
         return self._remove(id, operator).get(timeout=PATIENCE)
 
-    async def aremove(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    async def aremove(self, id: str, *, operator: str = "") -> bool:
         """As ``remove``."""
         return await self._remove(id, operator)
 
-    def pause(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    def pause(self, id: str, *, operator: str = "") -> bool:
         """It fires no more until it is resumed; durable. ``False``: there is none."""
         return self._pause(id, True, operator).get(timeout=PATIENCE)
 
-    async def apause(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    async def apause(self, id: str, *, operator: str = "") -> bool:
         """As ``pause``."""
         return await self._pause(id, True, operator)
 
-    def resume(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    def resume(self, id: str, *, operator: str = "") -> bool:
         """It goes on with the next tick that comes; what passed meanwhile is not made up for."""
         return self._pause(id, False, operator).get(timeout=PATIENCE)
 
-    async def aresume(self, id: str, *, operator: str = "") -> bool:  # noqa: A002
+    async def aresume(self, id: str, *, operator: str = "") -> bool:
         """As ``resume``."""
         return await self._pause(id, False, operator)
 

@@ -49,7 +49,7 @@ class StatusView(BaseModel):
     response: Response | None = None
 
 
-def find(engine: Engine, id: str) -> Promise[StatusView | None]:  # noqa: A002 - the word of the contract
+def find(engine: Engine, id: str) -> Promise[StatusView | None]:
     """Where a command stands; ``None``: not known (any more)."""
 
     def view(found: tuple[Stored | None, int]) -> StatusView | None:

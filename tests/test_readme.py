@@ -144,7 +144,7 @@ def test_the_example_bot_runs(tmp_path: Path) -> None:
     with running(*arguments, cwd=tmp_path) as daemon:
         client = daemon.listening()
 
-        def ask(type: str, data: dict[str, str]) -> dict[str, Any]:  # noqa: A002 - the name on the wire
+        def ask(type: str, data: dict[str, str]) -> dict[str, Any]:
             body = {"type": type, "guildId": "81384788765712384", "userId": "53908232506183680", "data": data}
             answer: dict[str, Any] = client.ask("POST", "/api/commands?wait=10000", body)[1]
             return answer

@@ -132,7 +132,7 @@ class Lanes:
     def __iter__(self) -> Iterator[Place]:
         return iter(list(self._places.values()))
 
-    def get(self, id: str) -> Place | None:  # noqa: A002 - the word of the port
+    def get(self, id: str) -> Place | None:
         """The place of an envelope, if it is here."""
         return self._places.get(id)
 

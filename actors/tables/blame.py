@@ -10,7 +10,7 @@ class Blame:
         self._crashes: dict[str, int] = {}
         self._limit = limit
 
-    def add(self, id: str) -> int:  # noqa: A002 - the word of the port
+    def add(self, id: str) -> int:
         """One more crash with this envelope in hand; how many now."""
         count = self._crashes.pop(id, 0) + 1
         self._crashes[id] = count
@@ -18,10 +18,10 @@ class Blame:
             self._crashes.pop(next(iter(self._crashes)), None)
         return count
 
-    def count(self, id: str) -> int:  # noqa: A002
+    def count(self, id: str) -> int:
         """Crashes so far."""
         return self._crashes.get(id, 0)
 
-    def forget(self, id: str) -> None:  # noqa: A002
+    def forget(self, id: str) -> None:
         """Its way has ended."""
         self._crashes.pop(id, None)

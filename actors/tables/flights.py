@@ -70,7 +70,7 @@ class Flights:
                 self.empty.clear()
         return stranded
 
-    def get(self, id: str) -> Flight | None:  # noqa: A002 - the word of the port
+    def get(self, id: str) -> Flight | None:
         """The attempt of an envelope, if one is under way."""
         return self._flights.get(id)
 

@@ -27,7 +27,7 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, id: str, waiting: Waiting) -> None:  # noqa: A002 - the word of the port
+    def add(self, id: str, waiting: Waiting) -> None:
         """One more waits for ``id``."""
         others = self._waiting.setdefault(id, waiting)
         if others is waiting:
@@ -36,12 +36,12 @@ class Waiters:
             others = self._waiting[id] = {_identity(others): others}
         others.setdefault(_identity(waiting), waiting)
 
-    def count(self, id: str) -> int:  # noqa: A002 - the word of the port
+    def count(self, id: str) -> int:
         """How many wait for ``id``."""
         others = self._waiting.get(id)
         return len(others) if isinstance(others, dict) else int(others is not None)
 
-    def next(self, id: str) -> Waiting | None:  # noqa: A002
+    def next(self, id: str) -> Waiting | None:
         """Somebody who waits for ``id``, taken out to be answered now; ``None``: nobody is left."""
         others = self._waiting.get(id)
         if not isinstance(others, dict):
@@ -55,7 +55,7 @@ class Waiters:
         """All ids somebody waits for."""
         return list(self._waiting)
 
-    def envelope(self, id: str) -> Envelope | None:  # noqa: A002
+    def envelope(self, id: str) -> Envelope | None:
         """That of one of those who wait for ``id``; ``None``: nobody does."""
         others = self._waiting.get(id)
         if isinstance(others, dict):

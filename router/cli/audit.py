@@ -18,10 +18,10 @@ _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def audit(
-    id: Annotated[str, typer.Option("--id", help="Of this command.")] = "",  # noqa: A002 - its name here
+    id: Annotated[str, typer.Option("--id", help="Of this command.")] = "",
     guild: Annotated[str, typer.Option("--guild", "-g", help="Of this guild only.")] = "",
     user: Annotated[str, typer.Option("--user", "-u", help="By this acting user only.")] = "",
-    type: Annotated[str, typer.Option("--type", "-t", help="Of this message type only.")] = "",  # noqa: A002 - likewise
+    type: Annotated[str, typer.Option("--type", "-t", help="Of this message type only.")] = "",
     since: Annotated[str, typer.Option(metavar="WHEN", help="Not before: 10m, 2h, 7d ago, or ms since 1970.")] = "",
     until: Annotated[str, typer.Option(metavar="WHEN", help="Not after: likewise.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,

@@ -20,7 +20,7 @@ Type = Annotated[str, typer.Option("--type", "-t", help="Of this message type on
 def list_letters(
     guild: Guild = "",
     queue: Queue = "",
-    type: Type = "",  # noqa: A002 - its name here
+    type: Type = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000)] = 100,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = "",
@@ -55,7 +55,7 @@ def replay(
     ] = None,
     guild: Guild = "",
     queue: Queue = "",
-    type: Type = "",  # noqa: A002 - its name here
+    type: Type = "",
     everything: Annotated[bool, typer.Option("--all", help="All dead letters there are.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 1_000,
     max_replays: Annotated[int | None, typer.Option(min=1, help="Leave alone what lived so often.")] = None,
@@ -81,10 +81,10 @@ def replay(
 
 @app.command()
 def purge(
-    id: Annotated[str, typer.Option("--id", help="Only this one.")] = "",  # noqa: A002 - its name here
+    id: Annotated[str, typer.Option("--id", help="Only this one.")] = "",
     guild: Guild = "",
     queue: Queue = "",
-    type: Type = "",  # noqa: A002 - its name here
+    type: Type = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = "",

@@ -29,7 +29,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="End after so m
 
 def events(
     guild: Guilds = None,
-    type: Types = None,  # noqa: A002 - its name here
+    type: Types = None,
     kind: Kinds = None,
     job: Jobs = None,
     after: After = "",

@@ -15,7 +15,7 @@ from router.cli.output import JsonOption, clean, show_json, show_table
 
 
 def explain(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The command's id, as send said it.")],  # noqa: A002 - its name here
+    id: Annotated[str, typer.Argument(metavar="ID", help="The command's id, as send said it.")],
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = "",
     as_json: JsonOption = False,

@@ -32,14 +32,14 @@ def schedules(
 
 @app.command()
 def add(
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="Of a command, such as SEND_MESSAGE.")],  # noqa: A002 - its name here
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="Of a command, such as SEND_MESSAGE.")],
     cron: Annotated[str, typer.Option(help="Such as '0 4 * * *'; six fields: with seconds in front.")] = "",
     every: Annotated[float, typer.Option(help="Seconds.")] = 0,
     at: Annotated[int, typer.Option(help="Once, at this time in ms since the epoch.")] = 0,
     timezone: Annotated[str, typer.Option(help="Of --cron, such as Europe/Berlin.")] = "UTC",
     overlap: Annotated[str, typer.Option(help="skip, buffer_one or allow.")] = "skip",
     catch_up: Annotated[float, typer.Option("--catch-up", min=0, help="Seconds a tick may be late.")] = 60,
-    id: Annotated[str, typer.Option("--id", help="Replaces the schedule of this id.")] = "",  # noqa: A002
+    id: Annotated[str, typer.Option("--id", help="Replaces the schedule of this id.")] = "",
     guild: Annotated[str, typer.Option("--guild", "-g")] = "",
     user: Annotated[str, typer.Option("--user", "-u", help="Who acts.")] = "",
     data: Annotated[
@@ -72,21 +72,21 @@ def add(
 
 
 @app.command()
-def pause(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:  # noqa: A002
+def pause(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:
     """Send nothing more until it is resumed; it survives a restart."""
     answer_of(make_client(url, token), "POST", f"/api/schedules/{segment(id)}/pause")
     typer.echo(f"{id} is paused")
 
 
 @app.command()
-def resume(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:  # noqa: A002
+def resume(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:
     """Go on with the next tick that comes."""
     answer_of(make_client(url, token), "POST", f"/api/schedules/{segment(id)}/resume")
     typer.echo(f"{id} goes on")
 
 
 @app.command()
-def remove(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:  # noqa: A002
+def remove(id: Id, url: UrlOption = DEFAULT_URL, token: TokenOption = "") -> None:
     """Send nothing more, and forget it; what it sent goes on."""
     answer_of(make_client(url, token), "DELETE", f"/api/schedules/{segment(id)}")
     typer.echo(f"{id} is removed")

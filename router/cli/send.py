@@ -20,7 +20,7 @@ _KEY = re.compile(r"[!-~]{1,128}")
 
 
 def send(
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="Message type, such as BAN_USER.")],  # noqa: A002 - its name here
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="Message type, such as BAN_USER.")],
     guild: Annotated[str, typer.Option("--guild", "-g", help="Guild id.")] = "",
     user: Annotated[str, typer.Option("--user", "-u", help="Acting user's id.")] = "",
     data: Annotated[

@@ -255,15 +255,15 @@ class RouterClient:
         query = {name: value for name, value in chosen.items() if value}
         return stream.events(self._asker, query, after, Pace(self._backoff))
 
-    async def status(self, id: str) -> dict[str, Any]:  # noqa: A002 - the word of the contract
+    async def status(self, id: str) -> dict[str, Any]:
         """Where a command is, as ``GET /api/commands/{id}``; raises ``NotFound``."""
         return await self._get(f"/api/commands/{segment(id)}")
 
-    async def explain(self, id: str) -> dict[str, Any]:  # noqa: A002
+    async def explain(self, id: str) -> dict[str, Any]:
         """Its causal record; raises ``NotFound``."""
         return await self._get(f"/api/commands/{segment(id)}/explain")
 
-    async def cancel(self, id: str) -> bool:  # noqa: A002
+    async def cancel(self, id: str) -> bool:
         """Take it back; ``False``: it has started or ended. Raises ``NotFound``."""
         try:
             await self._asker.ask("DELETE", f"/api/commands/{segment(id)}")

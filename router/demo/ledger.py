@@ -33,7 +33,7 @@ class Ledger:
         self._by = by
         self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
 
-    def write(self, what: str, guild: str, subject: str, text: str, id: str, attempt: int) -> None:  # noqa: A002 - its name
+    def write(self, what: str, guild: str, subject: str, text: str, id: str, attempt: int) -> None:
         """One line in one write: lines of several threads and processes do not mix."""
         effect = Effect(what, guild, subject, text, id, attempt, time.monotonic_ns(), self._by)
         os.write(self._file, json.dumps(effect._asdict(), separators=(",", ":")).encode() + b"\n")

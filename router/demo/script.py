@@ -280,7 +280,7 @@ def overlaps(ours: list[tuple[int, int]], theirs: list[tuple[int, int]]) -> int:
     return sum(one[0] < other[1] and other[0] < one[1] for one in ours for other in theirs)
 
 
-def _command(type: str, data: dict[str, Any], guild: str = GUILD) -> dict[str, Any]:  # noqa: A002 - its name on the wire
+def _command(type: str, data: dict[str, Any], guild: str = GUILD) -> dict[str, Any]:
     return {"type": type, "guildId": guild, "userId": MODERATOR, "data": data}
 
 

@@ -27,10 +27,10 @@ async def search(
     *,
     router: TheRouter,
     caller: Admin,
-    id: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire
+    id: Annotated[str, Query(max_length=128)] = "",
     guild_id: Annotated[str, Query(alias="guildId", max_length=128)] = "",
     user_id: Annotated[str, Query(alias="userId", max_length=128)] = "",
-    type: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire
+    type: Annotated[str, Query(max_length=128)] = "",
     since: Annotated[int, Query(ge=0, le=LATEST)] = 0,
     until: Annotated[int, Query(ge=0, le=LATEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,

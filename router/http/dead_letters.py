@@ -64,7 +64,7 @@ async def list_dead_letters(
     caller: Admin,
     guild_id: Annotated[str, Query(alias="guildId", max_length=128)] = "",
     queue: NameQuery = "",
-    type: NameQuery = "",  # noqa: A002 - the name on the wire
+    type: NameQuery = "",
     before: Annotated[int, Query(ge=0, le=LATEST, description="died before, ms since the epoch")] = 0,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> DeadLetterList:
@@ -100,10 +100,10 @@ async def purge(
     *,
     router: TheRouter,
     caller: Admin,
-    id: Annotated[str, Query(max_length=128)] = "",  # noqa: A002 - the name on the wire
+    id: Annotated[str, Query(max_length=128)] = "",
     guild_id: Annotated[str, Query(alias="guildId", max_length=128)] = "",
     queue: NameQuery = "",
-    type: NameQuery = "",  # noqa: A002 - the name on the wire
+    type: NameQuery = "",
     before: Annotated[int, Query(ge=0, le=LATEST, description="died before, ms since the epoch")] = 0,
     everything: Annotated[bool, Query(alias="all", description="required when there is no filter")] = False,
     limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,

@@ -87,19 +87,19 @@ async def make(*, body: ScheduleBody, request: Request, router: TheRouter, calle
 
 
 @routes.delete("/{id}", response_model=Answered, responses=problems(404, 422))
-async def remove(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:  # noqa: A002 - the name on the wire
+async def remove(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:
     """It sends nothing more; what it sent goes on."""
     return _answered(await router.schedules.aremove(id, operator=caller.role))
 
 
 @routes.post("/{id}/pause", response_model=Answered, responses=problems(404, 422))
-async def pause(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:  # noqa: A002
+async def pause(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:
     """It sends nothing until it is resumed; durable."""
     return _answered(await router.schedules.apause(id, operator=caller.role))
 
 
 @routes.post("/{id}/resume", response_model=Answered, responses=problems(404, 422))
-async def resume(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:  # noqa: A002
+async def resume(id: ScheduleId, router: TheRouter, caller: Operator) -> Answered:
     """It goes on with the next tick that comes; what passed meanwhile is not made up for."""
     return _answered(await router.schedules.aresume(id, operator=caller.role))
 

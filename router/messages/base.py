@@ -64,7 +64,7 @@ class Message(BaseModel):
     # Tells pydantic that ``model_validate`` need not go through this constructor: it raises pydantic's own error.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # a function takes any attribute
 
-    def __init_subclass__(cls, *, type: str = "", **declared: Unpack[Declaration]) -> None:  # noqa: A002 - as on the wire
+    def __init_subclass__(cls, *, type: str = "", **declared: Unpack[Declaration]) -> None:
         super().__init_subclass__()
 
     @classmethod

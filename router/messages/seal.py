@@ -31,7 +31,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 def seal(
     message: Message,
     *,
-    id: str,  # noqa: A002 - the word of the envelope
+    id: str,
     now: int,
     source: str,
     priority: Priority | int | str | None = None,

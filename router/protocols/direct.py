@@ -69,7 +69,7 @@ class DirectProtocol:
         else:
             tell(done, results.deferred("shutting_down", "the handlers are stopped", STOPPED))
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` while it waits for a thread or for the loop."""
         return self._executor.recall(id)
 

@@ -311,7 +311,7 @@ class Guarded:
             self._checked[ticket.envelope.id] = checked
         self._guard.check(ticket.envelope, checked.decided)
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` also while its permission is being looked at."""
         with self._lock:
             if self._checked.pop(id, None) is not None:

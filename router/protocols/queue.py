@@ -194,7 +194,7 @@ class QueueProtocol:
             asking.waiters.append(done)
         return asking is not None
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` while nobody claimed it, or its claimer waits for a thread.
 
         Where others may have claimed it only the store can tell: then ``False``, and ``done`` says so soon if it was

@@ -33,7 +33,7 @@ class Records:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, id: str, outcome: Outcome, attempt: int, *, heard: bool) -> None:  # noqa: A002 - the port's word
+    def keep(self, id: str, outcome: Outcome, attempt: int, *, heard: bool) -> None:
         """An execution has ended."""
         if id in self._kept:
             self.forget(id)
@@ -46,18 +46,18 @@ class Records:
         while len(self._kept) > self._limit or self._bytes > self._limit_bytes:
             self.forget(next(iter(self._kept)))
 
-    def forget(self, id: str) -> None:  # noqa: A002
+    def forget(self, id: str) -> None:
         """As if it had never been executed."""
         gone = self._kept.pop(id, None)
         if gone is not None:
             self._bytes -= len(gone.outcome.data)
 
-    def find(self, id: str) -> Outcome | None:  # noqa: A002
+    def find(self, id: str) -> Outcome | None:
         """What is remembered; changes nothing."""
         known = self._kept.get(id)
         return known.outcome if known else None
 
-    def attempt(self, id: str) -> int:  # noqa: A002
+    def attempt(self, id: str) -> int:
         """Which attempt it was; 0: not remembered."""
         known = self._kept.get(id)
         return known.attempt if known else 0
@@ -66,7 +66,7 @@ class Records:
         """(id, outcome, attempt), oldest first."""
         return [(id_, known.outcome, known.attempt) for id_, known in self._kept.items()]
 
-    def answer(self, id: str, attempt: int, *, safe: bool) -> Outcome | None:  # noqa: A002
+    def answer(self, id: str, attempt: int, *, safe: bool) -> Outcome | None:
         """The answer to a new attempt; ``None``: execute. ``safe``: executing twice does no harm.
 
         An end in doubt that may not be repeated stays in doubt for the attempts that follow it. An attempt that is not

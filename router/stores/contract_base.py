@@ -40,7 +40,7 @@ class Contract:
         return backend
 
 
-def envelope(id: str = "a", **fields: Any) -> Envelope:  # noqa: A002 - the field's name
+def envelope(id: str = "a", **fields: Any) -> Envelope:
     """An envelope with a key of its own, as far as ``fields`` do not say otherwise."""
     values: dict[str, Any] = {
         "type": "BAN",
@@ -73,7 +73,7 @@ def accepted(backend: Any, *writes: Accept, now: int = NOW) -> list[Accepted]:
     return list(results)
 
 
-def settle(id: str = "a", *, applied: bool = True, opposes: tuple[str, ...] = (), status: str = "ok") -> Settle:  # noqa: A002 - the field's name
+def settle(id: str = "a", *, applied: bool = True, opposes: tuple[str, ...] = (), status: str = "ok") -> Settle:
     """The write that ends a way; the answer tells whose it is."""
     return Settle(id, status, b"answer of " + id.encode(), b"trail", applied, opposes)
 

@@ -12,7 +12,7 @@ SOON = NOW + 1000
 DAY = 86_400_000
 
 
-def entry(id: str, queue: str = "q", priority: int = 5, at: int = NOW, expires_at: int = 0) -> Entry:  # noqa: A002 - the field's name
+def entry(id: str, queue: str = "q", priority: int = 5, at: int = NOW, expires_at: int = 0) -> Entry:
     """An entry whose frame tells whose it is."""
     return Entry(id, queue, b"frame of " + id.encode(), priority, at, expires_at)
 

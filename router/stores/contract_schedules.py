@@ -9,7 +9,7 @@ from actors.schedules import Fire, Schedule
 from router.stores.contract_base import NOW, Contract
 
 
-def schedule(id: str = "s", next: int = NOW + 100, frame: bytes = b"frame", rule: bytes = b"rule") -> Schedule:  # noqa: A002 - the fields' names
+def schedule(id: str = "s", next: int = NOW + 100, frame: bytes = b"frame", rule: bytes = b"rule") -> Schedule:
     """A schedule that ticks next at that time."""
     return Schedule(id, frame, rule, next)
 

@@ -121,11 +121,11 @@ def own(keeper: Any, router: str, partition: int, ttl: int = LONG) -> int:
     return int(lease.token)
 
 
-def settle(id: str, guild: str) -> Settle:  # noqa: A002 - the field's name
+def settle(id: str, guild: str) -> Settle:
     """The write that ends a way well."""
     return Settle(id, "ok", b"answer of " + id.encode(), b"trail", True, (), guild)
 
 
-def bury(id: str, guild: str) -> Bury:  # noqa: A002 - the field's name
+def bury(id: str, guild: str) -> Bury:
     """The write that ends a way in the dead letters."""
     return Bury(id, "tried", b"answer of " + id.encode(), b"trail", 3, guild)

@@ -43,7 +43,7 @@ class Slice(MemoryMessages):
         """``delayed``, each with its place in that order."""
         return [((row.until, row.id), record_of(row)) for row in islice(self._delayed.after(after), limit)]
 
-    def is_over(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def is_over(self, id: str) -> bool:
         """Whether it has ended or is unknown."""
         row = self._rows.get(id)
         return row is None or bool(row.status)

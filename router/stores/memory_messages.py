@@ -93,7 +93,7 @@ class MemoryMessages(MemoryShelf, Store):
         self._check()
         return [record_of(row) for row in islice(self._delayed.after(after), limit)]
 
-    def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
+    def get(self, id: str) -> Stored | None:
         self._check()
         row = self._rows.get(id)
         return None if row is None else stored(row)

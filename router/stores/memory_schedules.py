@@ -32,7 +32,7 @@ class MemorySchedules(Schedules):
             self._keep(schedule._replace(made_at=now))
         return True
 
-    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def remove_schedule(self, id: str) -> bool:
         self._check()
         if self._schedules.pop(id, None) is None:
             return False
@@ -40,7 +40,7 @@ class MemorySchedules(Schedules):
         self._schedule_changed(id)
         return True
 
-    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002, ARG002 - the port's
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: ARG002 - the port's
         self._check()
         known = self._schedules.get(id)
         if known is None:

@@ -162,7 +162,7 @@ class MemorySharedStore(MemorySharedQueues, SharedStore):
             slices = self.hub.slices
             return [record for number, top in after.items() for record in slices[number].delayed(top, limit)]
 
-    def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
+    def get(self, id: str) -> Stored | None:
         return self.find([id])[0]
 
     def find(self, ids: Sequence[str]) -> list[Stored | None]:

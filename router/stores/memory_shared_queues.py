@@ -107,10 +107,10 @@ class MemorySharedQueues(Queues, Workers, Schedules):
     def put_schedule(self, schedule: Schedule, now: int) -> bool:
         return self._shelved(lambda shelf: shelf.put_schedule(schedule, now))
 
-    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def remove_schedule(self, id: str) -> bool:
         return self._shelved(lambda shelf: shelf.remove_schedule(id))
 
-    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:
         return self._shelved(lambda shelf: shelf.pause_schedule(id, paused, next, now))
 
     def schedules(self, after: str = "", limit: int = 1_000) -> list[Schedule]:

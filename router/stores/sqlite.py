@@ -256,7 +256,7 @@ class SqliteStore(SqliteSchedules):
 
     # ------------------------------------------------------------ reads that go beyond memory
 
-    def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
+    def get(self, id: str) -> Stored | None:
         self._check()
         row = self._rows.get(id) or next(iter(self._archive.by_id([id])), None)
         return None if row is None else stored(row)

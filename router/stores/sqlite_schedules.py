@@ -13,11 +13,11 @@ class SqliteSchedules(SqliteQueues):
         with self._step(now):
             return super().put_schedule(schedule, now)
 
-    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def remove_schedule(self, id: str) -> bool:
         with self.together():
             return super().remove_schedule(id)
 
-    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:
         with self._step(now):
             return super().pause_schedule(id, paused, next, now)
 

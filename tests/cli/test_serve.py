@@ -41,7 +41,7 @@ terminal = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"})
 GUILD, MODERATOR, USER = "81384788765712384", "53908232506183680", "175928847299117063"
 
 
-def command(type: str, reason: str = "spam", user: str = USER) -> dict[str, object]:  # noqa: A002
+def command(type: str, reason: str = "spam", user: str = USER) -> dict[str, object]:
     return {"type": type, "guildId": GUILD, "userId": MODERATOR, "data": {"userId": user, "reason": reason}}
 
 

@@ -41,7 +41,7 @@ class Instant:
     def start(self, ticket: Ticket, done: Done) -> None:
         done(APPLIED)
 
-    def recall(self, id: str) -> bool:  # noqa: A002
+    def recall(self, id: str) -> bool:
         return False
 
     def verify(self, envelope: Envelope, done: object) -> None:
@@ -55,7 +55,7 @@ class Crowd:
         self.fates: dict[str, int] = {}
         self.all = threading.Event()
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:
         assert (sequence, ahead, original) == (1, 0, "")
 
     def on_refused(self, error: Exception) -> None:

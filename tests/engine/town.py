@@ -259,7 +259,7 @@ class Town:
         assert len(owners) <= 1, f"{guild} is owned by {[house.router for house in owners]}"
         return owners[0] if owners else None
 
-    def stored(self, id: str) -> Any:  # noqa: A002
+    def stored(self, id: str) -> Any:
         """As the store knows it."""
         return self.observer.get(id)
 

@@ -99,7 +99,7 @@ class Sender:
             return self.refusals[-1].code
         return "accepted" if self.accepted else "waiting"
 
-    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:  # noqa: A002
+    def on_accepted(self, id: str, sequence: int, ahead: int, original: str) -> None:
         self._world.log.append(("accepted", id))
         self.accepted.append((sequence, ahead, original))
 
@@ -180,7 +180,7 @@ class Script:
         else:
             self._world.finish(attempt, outcome)
 
-    def recall(self, id: str) -> bool:  # noqa: A002
+    def recall(self, id: str) -> bool:
         if id not in self.recallable:
             return False
         attempt = self.held.pop(id)
@@ -281,7 +281,7 @@ class World:
         if start:
             self.engine.start()
 
-    def facts_of(self, type: str) -> Facts:  # noqa: A002
+    def facts_of(self, type: str) -> Facts:
         """Of a type; the default when the test gave none."""
         return self.facts.get(type) or Facts(type)
 
@@ -304,9 +304,9 @@ class World:
 
     def envelope(
         self,
-        id: str = "",  # noqa: A002
+        id: str = "",
         *,
-        type: str = "T",  # noqa: A002
+        type: str = "T",
         guild: str = "g",
         subject: str = "s",
         queue: str = "q",
@@ -321,7 +321,7 @@ class World:
         """An envelope of now; ``delay`` and ``expires_in`` in seconds; ``key`` and ``payload`` in words."""
         if not id:
             self.count += 1
-            id = f"m{self.count}"  # noqa: A001
+            id = f"m{self.count}"
         now = self.clock.now()
         word = f"{guild}/{idempotency_key or key}"
         return Envelope(
@@ -353,7 +353,7 @@ class World:
             self.engine.submit_many(items)
         return senders
 
-    def send(self, id: str = "", **fields: Any) -> Sender:  # noqa: A002
+    def send(self, id: str = "", **fields: Any) -> Sender:
         """One, and let everybody act."""
         (sender,) = self.post(self.envelope(id, **fields))
         self.run()
@@ -383,7 +383,7 @@ class World:
         self.ended(attempt)
         attempt.done(outcome)
 
-    def take(self, id: str) -> Attempt:  # noqa: A002
+    def take(self, id: str) -> Attempt:
         """The held attempt of an envelope, out of its protocol's hands."""
         for script in self.protocols.values():
             if id in script.held:
@@ -400,17 +400,17 @@ class World:
         """Ids in the order in which attempts began."""
         return [entry[1] for entry in self.log if entry[0] == "began"]
 
-    def starts_of(self, id: str) -> list[tuple[int, str]]:  # noqa: A002
+    def starts_of(self, id: str) -> list[tuple[int, str]]:
         """(attempt, protocol) of each time a protocol was given this one."""
         return [entry[2:] for entry in self.log if entry[0] == "began" and entry[1] == id]
 
     # ------------------------------------------------------------ looking
 
-    def stored(self, id: str) -> Stored | None:  # noqa: A002
+    def stored(self, id: str) -> Stored | None:
         """As the store knows it."""
         return self.backend.get(id)  # type: ignore[no-any-return]
 
-    def settled_answer(self, id: str) -> Answer:  # noqa: A002
+    def settled_answer(self, id: str) -> Answer:
         """As the store would answer a duplicate."""
         stored = self.stored(id)
         assert stored is not None

@@ -103,7 +103,7 @@ class Ledger:
     def begin(
         self,
         *,
-        id: str,  # noqa: A002 - the word of the contract
+        id: str,
         key: str,
         payload: str,
         guild: str,

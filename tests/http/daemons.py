@@ -26,7 +26,7 @@ class Served:
         self.router = daemon.router
         self.client = client
 
-    def send(self, type: str = "BAN_USER", data: dict[str, Any] | None = None, **rest: Any) -> httpx.Response:  # noqa: A002
+    def send(self, type: str = "BAN_USER", data: dict[str, Any] | None = None, **rest: Any) -> httpx.Response:
         """POST a command of GUILD; keywords that end in ``_`` belong to the request instead of the body."""
         request = {name[:-1]: rest.pop(name) for name in list(rest) if name.endswith("_")}
         body = {"type": type, "guildId": GUILD, "userId": MODERATOR, "data": ban() if data is None else data, **rest}

@@ -220,7 +220,7 @@ class _Reaching(Records):
         self._since = clock.monotonic()
         self._ends: deque[tuple[str, float]] = deque()
 
-    def keep(self, id: str, outcome: Outcome, attempt: int, *, heard: bool) -> None:  # noqa: A002 - the port's word
+    def keep(self, id: str, outcome: Outcome, attempt: int, *, heard: bool) -> None:
         super().keep(id, outcome, attempt, heard=heard)
         if outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED, Verdict.IN_DOUBT):
             self._ends.append((id, self._clock.monotonic()))

@@ -93,7 +93,7 @@ class RestProtocol:
         if call is not None and not self._net.go(lambda: self._run(call)):
             self._calls.end(call, results.deferred("shutting_down", "the router stops", STOPPED))
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` as long as nothing of it has been done."""
         return self._calls.take_back(id)
 

@@ -132,7 +132,7 @@ class Everywhere:
         else:
             self._go(ticket, [done], frozenset())
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` while it has not left this process."""
         return self.bots.recall(id) or self._abroad.recall(id)
 

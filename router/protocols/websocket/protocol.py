@@ -127,7 +127,7 @@ class WebSocketProtocol:
         else:
             self._timer.want(min(deadline, ticket.start_by or NEVER), now)
 
-    def recall(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def recall(self, id: str) -> bool:
         """``True`` while it has not left this process."""
         with self._lock:
             attempt = self._attempts.get(id)

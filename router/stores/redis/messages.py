@@ -159,7 +159,7 @@ class RedisMessages(RedisBase):
         answers = self._run([self._delayed_from(partition)(top, limit) for partition, top in after.items()])
         return [record(row, frame) for answer in answers for _, row, frame in found(answer)]
 
-    def get(self, id: str) -> Stored | None:  # noqa: A002 - the port's word
+    def get(self, id: str) -> Stored | None:
         return self.find([id])[0]
 
     def find(self, ids: Sequence[str]) -> list[Stored | None]:

@@ -21,10 +21,10 @@ class RedisSchedules(RedisWorkers, Schedules):
         given = (schedule.id, schedule.frame, schedule.rule, schedule.next, int(schedule.paused), now)
         return bool(unpack(self._ask(scripts.PUT_SCHEDULE, pack(given))))
 
-    def remove_schedule(self, id: str) -> bool:  # noqa: A002 - the port's word
+    def remove_schedule(self, id: str) -> bool:
         return bool(unpack(self._ask(scripts.REMOVE_SCHEDULE, id)))
 
-    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: A002, ARG002 - the port's
+    def pause_schedule(self, id: str, paused: bool, next: int, now: int) -> bool:  # noqa: ARG002 - the port's
         return bool(unpack(self._ask(scripts.PAUSE_SCHEDULE, id, int(paused), next)))
 
     def schedules(self, after: str = "", limit: int = 1_000) -> list[Schedule]:
