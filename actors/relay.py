@@ -92,7 +92,7 @@ class Relay(Actor):
             case Told(topic, detail) if topic == ASK:
                 self._asked(*unpack(detail))  # type: ignore[misc]  # as ``_announce`` packed it
             case Told(topic, detail) if topic == ANSWER:
-                self._answered(*unpack(detail))  # type: ignore[misc]
+                self._answered(*unpack(detail))  # type: ignore[misc]  # likewise
             case Performed(number, asker, value):
                 self._performed(number, asker, value)
 

@@ -90,7 +90,7 @@ async def _measure(peers: int, calls: int) -> dict[str, float]:
 
 
 async def _open(stack: AsyncExitStack, url: str, **options: object) -> ClientConnection:
-    connecting = connect(url, subprotocols=["router.v1.json"], compression=None, ping_interval=None, **options)  # type: ignore[arg-type]
+    connecting = connect(url, subprotocols=["router.v1.json"], compression=None, ping_interval=None, **options)
     return await stack.enter_async_context(connecting)
 
 

@@ -36,12 +36,12 @@ class ThreadProfiles:
             with self._one(thread.name):
                 original(thread)
 
-        threading.Thread.run = run  # type: ignore[assignment,method-assign] # the only door all threads pass
+        threading.Thread.run = run  # the only door all threads pass
         try:
             with self._one("producer"):
                 yield
         finally:
-            threading.Thread.run = original  # type: ignore[method-assign]
+            threading.Thread.run = original
 
     @contextmanager
     def _one(self, name: str) -> Iterator[None]:
@@ -59,7 +59,7 @@ class ThreadProfiles:
         for name, profile in self._profiles.items():
             out = io.StringIO()
             stats = pstats.Stats(profile, stream=out).strip_dirs().sort_stats("tottime")
-            if stats.total_tt > 0.01:  # type: ignore[attr-defined] # untyped, documented by use
+            if stats.total_tt > 0.01:
                 stats.print_stats(lines)
                 yield name, out.getvalue()
 

@@ -43,13 +43,13 @@ def looked(*probes: Probe, seconds: float = 0) -> tuple[Router, Callable[[float]
 
 def health_of(router: Router) -> dict[str, object]:
     promise = router._health.check()
-    router._stepper.run()  # type: ignore[union-attr]  # it was given one
+    router._stepper.run()
     return promise.get(timeout=5)
 
 
 def services_of(router: Router) -> dict[str, dict[str, object]]:
     promise = router._health.services()
-    router._stepper.run()  # type: ignore[union-attr]  # likewise
+    router._stepper.run()
     found: dict[str, dict[str, object]] = promise.get(timeout=5)["services"]
     return found
 
@@ -58,12 +58,12 @@ def test_discord_is_healthy_as_whoever_looks_at_it_says() -> None:
     probe = Probe("discord", Sign(well=True))
     router, advance = looked(probe)
     protocols = health_of(router)["protocols"]
-    assert protocols["discord"]["healthy"] is True  # type: ignore[index]  # plain data
+    assert protocols["discord"]["healthy"] is True
     probe.sign = Sign(well=False, detail="Cloudflare says 1015")
     advance(61)
     found = health_of(router)
     assert found["overall"] is False
-    discord = found["protocols"]["discord"]  # type: ignore[index]  # likewise
+    discord = found["protocols"]["discord"]
     assert (discord["healthy"], discord["error"]) == (False, "Cloudflare says 1015")
     assert discord["availability"] < 1
     router.stop()
@@ -100,7 +100,7 @@ def test_what_is_not_set_up_does_not_count() -> None:
     router, _ = looked(Probe("discord", Sign(well=False, detail="no token", counts=False)))
     found = health_of(router)
     assert found["overall"] is True
-    discord = found["protocols"]["discord"]  # type: ignore[index]  # plain data
+    discord = found["protocols"]["discord"]
     assert (discord["configured"], discord["healthy"]) == (False, False)
     assert router.alerts() == []
     router.stop()

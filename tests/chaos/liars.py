@@ -61,7 +61,7 @@ class Early(Liar):
         if self._open is None:
             self._open = self._inner.together()
             self._open.__enter__()
-        return self._inner.together()  # type: ignore[no-any-return] # it joins the open one
+        return self._inner.together()
 
     def close(self) -> None:
         self._commit()
@@ -94,7 +94,7 @@ class Forgetful(Liar):
         if known is None:
             made = self._inner.write([write._replace(envelope=envelope._replace(key=b""))], now)[0]
             self._known[envelope.key], self._prints[envelope.key] = made, envelope.fingerprint
-            return made  # type: ignore[no-any-return] # the inner store is untyped here
+            return made
         if self._prints[envelope.key] != envelope.fingerprint:
             return KeyReused(envelope.id, known.id)
         stored = self._inner.get(known.id)

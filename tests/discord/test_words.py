@@ -41,7 +41,7 @@ def test_what_passes_is_deferred_over_the_wire(number: int, status: int) -> None
         content = {"code": number, "message": "not now"} | (
             {"retry_after": 2, "global": False} if status == 429 else {}
         )
-        return discord.answer(request, status, content)  # type: ignore[arg-type]  # a request is what it gets
+        return discord.answer(request, status, content)
 
     ban = BanUser(guild_id=GUILD, user_id=USER, moderator_id=MODERATOR, reason="x")
     with Discord(fault) as discord, DiscordBench(discord) as bench:
@@ -88,7 +88,7 @@ def test_a_form_error_of_something_else_is_not_tried_twice() -> None:
     async def fault(discord: Discord, request: object, commit: object) -> object:
         errors = {"delete_message_seconds": {"_errors": [{"code": "X", "message": "must be less"}]}}
         content = {"code": 50_035, "message": "Invalid Form Body", "errors": errors}
-        return discord.answer(request, 400, content)  # type: ignore[arg-type]  # a request is what it gets
+        return discord.answer(request, 400, content)
 
     ban = BanUser(guild_id=GUILD, user_id=USER, moderator_id=MODERATOR, reason="x")
     with Discord(fault) as discord, DiscordBench(discord) as bench:

@@ -72,7 +72,7 @@ class TurnedLeases(RedisLeases):
 
     def time(self) -> int:
         super().time()
-        return self._store.ground.clock.now()  # type: ignore[no-any-return]
+        return self._store.ground.clock.now()
 
     def _run(self, calls: list[Call]) -> list[Any]:
         self._store.reach()

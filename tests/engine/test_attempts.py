@@ -123,7 +123,7 @@ def test_an_executor_that_comes_between_the_look_and_the_wait_is_not_missed(memo
             return False
         return True
 
-    world.direct.reaches = reaches  # type: ignore[method-assign]
+    world.direct.reaches = reaches
     assert world.send().status == "ok"
 
 

@@ -14,7 +14,7 @@ from tests.engine.world import FAILED, Sender, World
 def hold(world: World, count: int, **fields: object) -> list[Sender]:
     """So many that do not end."""
     world.direct.usual = None
-    senders = world.post(*(world.envelope(priority=10, **fields) for _ in range(count)))  # type: ignore[arg-type]
+    senders = world.post(*(world.envelope(priority=10, **fields) for _ in range(count)))
     world.run()
     return senders
 

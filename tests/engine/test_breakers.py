@@ -191,7 +191,7 @@ class Targets:
 
 def test_c16_a_protocol_with_targets_has_a_breaker_for_each_and_one_that_is_open_stops_no_other(memory: Make) -> None:
     world = memory(facts=ONCE, breakers=QUICK)
-    world.engine.breakers.serve([Targets("direct")])  # type: ignore[list-item]  # all that is looked at
+    world.engine.breakers.serve([Targets("direct")])
     for n in range(3):
         world.direct.plays[f"bad{n}"] = [UNSENT]
         world.send(f"bad{n}", guild=f"g{n}", subject="ill")
@@ -207,7 +207,7 @@ def test_c16_a_protocol_with_targets_has_a_breaker_for_each_and_one_that_is_open
 
 def test_c20_targets_that_users_name_are_bounded_and_share_one_breaker_beyond(memory: Make) -> None:
     world = memory(facts=ONCE, breakers=Breakers(QUICK, max_names=10))
-    world.engine.breakers.serve([Targets("direct")])  # type: ignore[list-item]  # all that is looked at
+    world.engine.breakers.serve([Targets("direct")])
     for n in range(200):
         world.send(subject=f"user{n}")
     assert len(world.engine.breakers.snapshots()) <= 12

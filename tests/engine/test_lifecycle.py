@@ -75,7 +75,7 @@ def test_an_outcome_that_comes_while_the_router_drains_is_written_and_told(make:
         world.finish(attempt, APPLIED)
         original(drain)
 
-    world.engine._wait_for_flights = late  # type: ignore[method-assign]
+    world.engine._wait_for_flights = late
     world.engine.stop(1)
     assert (first.status, second.fate) == ("ok", "shutting_down")
     world = make(after=world)
@@ -107,7 +107,7 @@ def test_a_drain_waits_for_attempts_on_real_threads_and_their_answers_go_out() -
 
     script = world.direct
     script.usual = None
-    script.start = lambda ticket, done: (attempts.append(Attempt(ticket, "direct", done)), begun.set())  # type: ignore[assignment, method-assign]
+    script.start = lambda ticket, done: (attempts.append(Attempt(ticket, "direct", done)), begun.set())
     engine = Engine(MemoryStore(), [script], Facts)
     engine.start()
     envelope = world.envelope()._replace(created_at=engine.clock.now(), expires_at=engine.clock.now() + 60_000)
@@ -238,7 +238,7 @@ def test_a_guild_that_was_forgotten_and_came_back_keeps_the_order_of_its_lane(me
 
 def test_a_start_that_fails_says_why_and_leaves_nothing_running(memory: Make) -> None:
     world = memory(start=False)
-    world.direct.open = _fail  # type: ignore[method-assign]
+    world.direct.open = _fail
     with pytest.raises(StartError, match="no such handler"):
         world.engine.start()
     assert world.stepper.runnable() == []

@@ -257,7 +257,7 @@ class Machine(RuleBasedStateMachine):
             delay=delay,
             expires_in=86_400,
         )
-        return self.world.post(envelope)  # type: ignore[no-any-return]
+        return self.world.post(envelope)
 
     @rule(id_=sent, same=st.booleans())
     def use_key(self, id_: str, same: bool) -> None:
@@ -397,11 +397,11 @@ class Machine(RuleBasedStateMachine):
 
     def pending(self, guild: str) -> list[Any]:
         """Of a guild, in order."""
-        return self.world.backend.pending(guild)  # type: ignore[no-any-return]
+        return self.world.backend.pending(guild)
 
     def counts(self) -> Mapping[str, Stats]:
         """Of each queue, by the store."""
-        return self.world.backend.stats()  # type: ignore[no-any-return]
+        return self.world.backend.stats()
 
     # ------------------------------------------------------------ what must be true
 

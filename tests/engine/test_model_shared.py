@@ -292,13 +292,13 @@ class SharedMachine(Machine):
         return list(self.town.houses)
 
     def found(self, ids: list[str]) -> list[Any]:
-        return self.town.observer.find(ids)  # type: ignore[no-any-return]
+        return self.town.observer.find(ids)
 
     def pending(self, guild: str) -> list[Any]:
-        return self.town.observer.pending(guild)  # type: ignore[no-any-return]
+        return self.town.observer.pending(guild)
 
     def counts(self) -> Mapping[str, Stats]:
-        return self.town.observer.stats()  # type: ignore[no-any-return]
+        return self.town.observer.stats()
 
     # ------------------------------------------------------------ what must be true
 

@@ -27,7 +27,7 @@ def town() -> Iterator[Town]:
 
 
 def houses(town: Town, count: int, **options: object) -> list[House]:
-    found = [town.house(options=Options(**options)) for _ in range(count)]  # type: ignore[arg-type]
+    found = [town.house(options=Options(**options)) for _ in range(count)]
     for house in found:
         house.direct.usual = None
     return found

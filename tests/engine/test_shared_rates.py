@@ -20,7 +20,7 @@ def town() -> Iterator[Town]:
 
 
 def houses(town: Town, count: int, **options: object) -> list[House]:
-    chosen = Options(**options)  # type: ignore[arg-type]
+    chosen = Options(**options)
     return [town.house(options=chosen) for _ in range(count)]
 
 
@@ -29,7 +29,7 @@ def post(town: Town, routers: list[House], count: int, **fields: object) -> list
     senders = []
     for number in range(count):
         house = routers[number % len(routers)]
-        senders += house.post(house.envelope(**fields))  # type: ignore[arg-type]
+        senders += house.post(house.envelope(**fields))
     town.run()
     return senders
 

@@ -24,7 +24,7 @@ def town() -> Iterator[Town]:
 
 
 def houses(town: Town, count: int, *, hold: bool = True, **options: object) -> list[House]:
-    chosen = Options(**options)  # type: ignore[arg-type]
+    chosen = Options(**options)
     found = [town.house(options=chosen) for _ in range(count)]
     for house in found:
         house.direct.usual = None if hold else APPLIED
@@ -34,7 +34,7 @@ def houses(town: Town, count: int, *, hold: bool = True, **options: object) -> l
 def post(town: Town, owner: House, count: int, *, lanes: int = 100, lane: str = "s", **fields: object) -> list[Sender]:
     """Commands of a guild of one router, in so many lanes, through its own door."""
     guild = town.guild_of(owner)
-    envelopes = [owner.envelope(guild=guild, subject=f"{lane}{n % lanes}", **fields) for n in range(count)]  # type: ignore[arg-type]
+    envelopes = [owner.envelope(guild=guild, subject=f"{lane}{n % lanes}", **fields) for n in range(count)]
     senders = owner.post(*envelopes)
     town.run()
     return senders
@@ -57,7 +57,7 @@ def finish_all(town: Town, seconds: float = 30.0) -> None:
 
 def steward_of(house: House) -> Any:
     """The actor itself: what it asks of the store is what matters here."""
-    return house.engine.runtime.ref("steward")._cell.incarnation.actor  # type: ignore[attr-defined]  # a look inside
+    return house.engine.runtime.ref("steward")._cell.incarnation.actor  # a look inside
 
 
 def unavailable(*_: object) -> object:

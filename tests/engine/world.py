@@ -193,7 +193,7 @@ class Script:
         if isinstance(truth, BaseException):
             raise truth
         if truth != "silence":
-            done(truth)  # type: ignore[arg-type]
+            done(truth)
 
 
 class Notary:
@@ -408,7 +408,7 @@ class World:
 
     def stored(self, id: str) -> Stored | None:
         """As the store knows it."""
-        return self.backend.get(id)  # type: ignore[no-any-return]
+        return self.backend.get(id)
 
     def settled_answer(self, id: str) -> Answer:
         """As the store would answer a duplicate."""
@@ -418,11 +418,11 @@ class World:
 
     def letters(self) -> list[DeadLetter]:
         """All dead letters."""
-        return self.backend.dead_letters(DeadFilter(), limit=1_000)  # type: ignore[no-any-return]
+        return self.backend.dead_letters(DeadFilter(), limit=1_000)
 
     def audit(self, **which: Any) -> list[AuditLine]:
         """The trail, oldest first."""
-        return self.backend.audit(AuditFilter(**which), limit=1_000)[::-1]  # type: ignore[no-any-return]
+        return self.backend.audit(AuditFilter(**which), limit=1_000)[::-1]
 
     def replay(self, **which: Any) -> Any:
         """Dead letters live again, oldest first."""
@@ -448,7 +448,7 @@ class World:
 
     def incarnation(self, name: str) -> int:
         """How many lives the actor of this name has had."""
-        return self.engine.runtime.ref(name)._cell.incarnation.number  # type: ignore[no-any-return]
+        return self.engine.runtime.ref(name)._cell.incarnation.number
 
     # ------------------------------------------------------------ ends
 

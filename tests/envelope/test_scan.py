@@ -186,4 +186,4 @@ def test_a_bomb_in_a_body_costs_no_memory() -> None:
 
 def test_a_body_is_bytes() -> None:
     with pytest.raises(EnvelopeError):
-        check_body("text")  # type: ignore[arg-type]  # that is the case
+        check_body("text")

@@ -383,13 +383,13 @@ def fails_after(status: int) -> Fault:
 
 
 async def drops_before(discord: Discord, request: web.Request, commit: Commit) -> Any:
-    request.transport.abort()  # type: ignore[union-attr]  # it is there while a request is handled
+    request.transport.abort()
     return web.Response()
 
 
 async def drops_after(discord: Discord, request: web.Request, commit: Commit) -> Any:
     commit()
-    request.transport.abort()  # type: ignore[union-attr]  # as above
+    request.transport.abort()
     return web.Response()
 
 

@@ -223,7 +223,7 @@ class Rest(Remote):
 
     protocol = name = "rest"
     target = "live_endpoint"
-    breaker_name = "rest:main"  # type: ignore[assignment]
+    breaker_name = "rest:main"
 
     @contextmanager
     def house(self, *, wired: bool = True, **settings: Any) -> Iterator[House]:

@@ -39,7 +39,7 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
 
     def _run(self, target: object, *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
 

@@ -52,7 +52,7 @@ class Recorder:
     def record(self, kind: type[Event], **fields: object) -> Event:
         """Write one line now; returns it."""
         with self._lock:
-            event = kind(at=time.monotonic_ns(), by=self.by, **fields)  # type: ignore[arg-type] # checked by load in the tests
+            event = kind(at=time.monotonic_ns(), by=self.by, **fields)
             self._appender.write(dump(event))
             return event
 

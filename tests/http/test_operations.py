@@ -269,7 +269,7 @@ def test_names_in_the_query_may_be_snake_case_but_not_said_twice(served: Served,
     letters = served.client.get("/api/dead-letters", params={"guild_id": OTHER}).json()["deadLetters"]
     assert [letter["id"] for letter in letters] == [job]
     for query in ({"guild_id": OTHER, "guildId": GUILD}, [("guildId", OTHER), ("guildId", GUILD)]):
-        answer = served.client.delete("/api/dead-letters", params=query)  # type: ignore[arg-type]  # both are allowed
+        answer = served.client.delete("/api/dead-letters", params=query)
         assert (answer.status_code, answer.json()["field"]) == (422, "guildId")
     assert served.client.delete("/api/dead-letters", params={"guild_id": OTHER}).json() == {"purged": 1}
 

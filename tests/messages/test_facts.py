@@ -151,7 +151,7 @@ def test_a_type_takes_attempts_and_backoff_from_its_queue_unless_it_has_its_own(
     class Slow(Command, type="SLOW", queue="large-requests", catalog=mine):
         pass
 
-    class Own(Slow, type="OWN", attempts=0, backoff=Backoff(initial=1), on_exhausted="pause", timeout=50, window=0):  # type: ignore[arg-type]  # a name is taken too
+    class Own(Slow, type="OWN", attempts=0, backoff=Backoff(initial=1), on_exhausted="pause", timeout=50, window=0):
         pass
 
     assert (Slow.facts().attempts, Slow.facts().backoff.initial) == (5, 10_000)

@@ -56,12 +56,12 @@ def test_a_string_is_an_id_exactly_by_the_rule(value: str) -> None:
 @given(st.integers(-10, 2**64 + 10) | st.integers(0, 2**64 - 1))
 def test_python_integers_become_their_digits_and_the_wire_refuses_them(value: int) -> None:
     if 0 <= value < 2**64:
-        seen = Seen(who=value, others=(value,), maybe=value)  # type: ignore[arg-type]  # an integer is taken too
+        seen = Seen(who=value, others=(value,), maybe=value)
         assert (seen.who, seen.others, seen.maybe) == (str(value), (str(value),), str(value))
         assert seen.to_wire()["data"] == {"who": str(value), "others": [str(value)], "maybe": str(value)}
     else:
         with pytest.raises(InvalidMessage):
-            Seen(who=value)  # type: ignore[arg-type]  # ditto
+            Seen(who=value)
     for data in ({"who": value}, {"who": "a", "others": [value]}, {"who": "a", "maybe": value}):
         with pytest.raises(InvalidMessage):
             Seen.from_wire({"data": data})

@@ -42,7 +42,7 @@ def ask(command: Message, known: Any = None, *, source: str = "rest", user: str 
     authorizer = PermissionAuthorizer(known or directory(), now=lambda: NOW, **options)
     found = authorizer.authorize(command, seal(command, id="x", now=NOW, source=source, user=user))
     assert isinstance(found, tuple)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def ban(target: str = USER, actor: str = MODERATOR) -> BanUser:

@@ -553,7 +553,7 @@ def test_a_box_is_restored_name_by_name() -> None:
 )
 def test_settings_that_make_no_sense_are_refused_by_name(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        BreakerSettings(**wrong)  # type: ignore[arg-type]  # that is the case
+        BreakerSettings(**wrong)
 
 
 class BreakerMachine(RuleBasedStateMachine):

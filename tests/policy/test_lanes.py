@@ -60,7 +60,7 @@ def test_the_longest_overtaking_is_nine_steps_of_aging() -> None:
     low = place(1, "a", 1, accepted_at=0)
     just_inside, beyond = 9 * AGING - 1, 9 * AGING + 1
     lanes = entered(low, place(2, "b", 10, accepted_at=just_inside))
-    assert lanes.next(just_inside).envelope.priority == 10  # type: ignore[union-attr]  # it is there
+    assert lanes.next(just_inside).envelope.priority == 10
     lanes = entered(low, place(2, "b", 10, accepted_at=beyond))
     assert lanes.next(beyond) is low
 

@@ -179,7 +179,7 @@ def test_a_name_that_holds_a_slot_or_waits_is_never_forgotten() -> None:
 )
 def test_a_bound_that_makes_no_sense_is_refused(fields: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="guild"):
-        Rule("guild", **fields)  # type: ignore[arg-type]  # only numbers are tried
+        Rule("guild", **fields)
 
 
 def test_two_rules_for_one_name_and_negative_costs_are_refused() -> None:

@@ -51,4 +51,4 @@ def test_the_bounds_hold_and_steps_are_small(count: int, figures: list[float], n
 @pytest.mark.parametrize("wrong", [{"least": 0}, {"least": 3, "most": 2}, {"below": 0.9}])
 def test_bounds_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must be|neither"):
-        Bounds(**wrong)  # type: ignore[arg-type]
+        Bounds(**wrong)

@@ -203,7 +203,7 @@ def test_the_actor_may_crash_while_a_command_is_executed(rig: Rig) -> None:
 
 class _Bomb:
     @property
-    def __class__(self) -> Any:  # type: ignore[override]  # it is not an honest class
+    def __class__(self) -> Any:
         if not self.__dict__:
             self.__dict__["gone"] = True
             raise RuntimeError("a bomb")

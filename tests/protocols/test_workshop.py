@@ -394,7 +394,7 @@ def test_a_loop_that_was_dropped_with_its_tasks_leaves_them_in_doubt() -> None:
     loop.call_soon_threadsafe(loop.stop)
     thread.join(CAP)
     for task in tasks:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is the point of the test
+        task._log_destroy_pending = False
     loop.close()
     bench.advance(1.0)
     assert outcomes.one.verdict is Verdict.IN_DOUBT

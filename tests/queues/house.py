@@ -116,7 +116,7 @@ class Bomb:
         self._live = True
 
     @property
-    def __class__(self) -> Any:  # type: ignore[override]  # it is not an honest class
+    def __class__(self) -> Any:
         if self._live:
             self._live = False
             raise RuntimeError("a bomb")

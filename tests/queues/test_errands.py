@@ -25,7 +25,7 @@ def test_what_gathers_while_an_errand_is_on_its_way_is_one_call(build: Build) ->
     house = build()
     appended: list[list[str]] = []
     append = house.store.append
-    house.store.append = lambda entries, now: (  # type: ignore[method-assign]  # the store's, watched
+    house.store.append = lambda entries, now: (  # the store's, watched
         appended.append([entry.id for entry in entries]) or append(entries, now)
     )
     first = tell(house, "a")
@@ -120,5 +120,5 @@ def watched(house: House) -> list[Sequence[str]]:
     """What its store is asked the depths of."""
     asked: list[Sequence[str]] = []
     depths = house.store.depths
-    house.store.depths = lambda queues: asked.append(queues) or depths(queues)  # type: ignore[method-assign,func-returns-value]
+    house.store.depths = lambda queues: asked.append(queues) or depths(queues)
     return asked

@@ -45,7 +45,7 @@ class World:
 
     def ask(self, method: str, path: str = "/", **options: Any) -> httpx.Response:
         async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.endpoint)  # type: ignore[arg-type]  # its own types of ASGI
+            transport = httpx.ASGITransport(app=self.endpoint)
             async with httpx.AsyncClient(transport=transport, base_url="http://bot") as client:
                 return await client.request(method, path, **{"headers": AUTH, **options})
 

@@ -56,7 +56,7 @@ def test_a_kept_connection_that_dies_is_not_used_to_send_it_twice(method: str) -
     async def handler(request: web.Request) -> Any:
         seen.append(request.method)
         if len(seen) > 1:
-            request.transport.abort()  # type: ignore[union-attr]  # it is there while a request is handled
+            request.transport.abort()
         return web.Response()
 
     async def twice(url: str) -> None:

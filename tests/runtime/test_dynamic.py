@@ -362,7 +362,7 @@ def test_s20_the_stop_is_bounded_by_the_longest_limit_not_by_their_sum(many: Man
     many.stepper.run()
     many.runtime.stop()
     assert sorted(many.journal.names("stopped")) == sorted(f"c{n}" for n in range(50))
-    assert many.runtime.tree().children[0].children == ()  # type: ignore[union-attr]
+    assert many.runtime.tree().children[0].children == ()
 
 
 def test_no_child_starts_while_the_supervisor_stops(many: Many) -> None:
@@ -428,7 +428,7 @@ def test_s34_a_dead_childs_arguments_are_not_kept_not_even_by_its_ref(many: Many
 
     argument = Argument()
     gone = weakref.ref(argument)
-    spec = ChildSpec("one", lambda a=argument: Script(str(a), many.journal), restart="temporary", dispatcher="pool")  # type: ignore[misc]
+    spec = ChildSpec("one", lambda a=argument: Script(str(a), many.journal), restart="temporary", dispatcher="pool")
     ref = many.ref.start_child(spec)
     many.stepper.run()
     ref.tell(("raise", Boom()))

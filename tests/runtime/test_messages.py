@@ -382,7 +382,7 @@ def test_a_factory_must_give_a_new_actor_each_time(stepped: Runtime, journal: Jo
     only = Script("one", journal)
     start(stepped, lambda: only, intensity=1)
     stepped.ref("one").tell(("raise", Boom()))
-    stepped._stepper.run()  # type: ignore[union-attr]
+    stepped._stepper.run()
     assert stepped.wait_stopped(0) == "shutdown"
     assert "lived before" in str(stepped.last_cause)
 
@@ -597,7 +597,7 @@ def test_a_stepper_runs_in_the_order_it_is_told(journal: Journal) -> None:
 
     stepper = Stepper(choose)
     runtime = Runtime(ManualClock(), stepper=stepper)
-    specs = [ChildSpec(name, lambda name=name: Script(name, journal)) for name in "abc"]  # type: ignore[misc]
+    specs = [ChildSpec(name, lambda name=name: Script(name, journal)) for name in "abc"]
     runtime.start(SupervisorSpec("root", specs))
     for name in "abc":
         runtime.ref(name).tell("go")

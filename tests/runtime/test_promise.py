@@ -75,7 +75,7 @@ def test_one_of_many_racing_setters_wins() -> None:
             except queue.Full:
                 refused.append(number)
 
-        threads = [later(lambda number=number: race(number)) for number in range(4)]  # type: ignore[misc]
+        threads = [later(lambda number=number: race(number)) for number in range(4)]
         for thread in threads:
             thread.join(CAP)
         assert len(refused) == 3
@@ -87,7 +87,7 @@ def test_a_second_set_raises_as_pykkas_does() -> None:
     promise.set(1)
     for again in (promise.set, promise.set_get_hook):
         with pytest.raises(queue.Full):
-            again(None)  # type: ignore[arg-type]
+            again(None)
     with pytest.raises(queue.Full):
         promise.fail(Boom())
     assert not promise.offer(2)
@@ -310,8 +310,8 @@ def test_settling_after_the_loop_is_gone_harms_nobody() -> None:
     loop.close()
     promise.set(1)
     assert promise.get(0) == 1
-    task._log_destroy_pending = False  # type: ignore[attr-defined]
-    task.get_coro().close()  # type: ignore[union-attr]
+    task._log_destroy_pending = False
+    task.get_coro().close()
     del task
     gc.collect()
 

@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("dispatcher", ["thread", "pool"])
 
 
 def start(runtime: Runtime, journal: Journal, *names: str, **options: Any) -> list[Any]:
-    specs = [ChildSpec(name, lambda name=name: Script(name, journal), **options) for name in names]  # type: ignore[misc]
+    specs = [ChildSpec(name, lambda name=name: Script(name, journal), **options) for name in names]
     runtime.start(SupervisorSpec("root", specs, intensity=100))
     return [runtime.ref(name) for name in names]
 
@@ -310,7 +310,7 @@ def test_proxies_outlive_the_actor_they_were_made_of(threaded: Runtime, journal:
 
 def test_a_pykka_stop_message_ends_the_actor_as_its_own_stop_would(threaded: Runtime, journal: Journal) -> None:
     (ref,) = start(threaded, journal, "one", restart="transient")
-    assert pykka.ActorRef.stop(ref, timeout=CAP)  # type: ignore[call-overload]
+    assert pykka.ActorRef.stop(ref, timeout=CAP)
     journal.wait("stopped")
     eventually(lambda: not ref.alive())
 

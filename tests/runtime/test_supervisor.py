@@ -402,7 +402,7 @@ def test_s22_messages_accepted_before_the_stop_are_reported(
 
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])
 def test_s24_a_factory_may_decline(tree: Harness, restart: str) -> None:
-    tree.start("before", ChildSpec("not-here", lambda: None, restart=restart), "after")  # type: ignore[arg-type]
+    tree.start("before", ChildSpec("not-here", lambda: None, restart=restart), "after")
     expected = {"before": "running", "not-here": "stopped", "after": "running"}
     if restart == "temporary":
         del expected["not-here"]
@@ -502,7 +502,7 @@ def test_s28_s29_bad_specs_are_refused_before_anything_starts(tree: Harness, nam
 
 def test_s28_the_root_is_a_supervisor(tree: Harness) -> None:
     with pytest.raises(BadSpec):
-        tree.runtime.start(tree.child("alone"))  # type: ignore[arg-type]
+        tree.runtime.start(tree.child("alone"))
 
 
 def test_s28_children_added_later_are_checked_too(tree: Harness) -> None:
@@ -669,8 +669,8 @@ def test_any_order_of_events_ends_with_all_running_once_and_all_messages_handled
     stepper = Stepper(seed=seed, slice_size=1)
     runtime = Runtime(clock, stepper=stepper)
     names = ["a", "b", "c"]
-    spec = [ChildSpec(name, lambda name=name: Script(name, journal)) for name in names]  # type: ignore[misc]
-    runtime.start(SupervisorSpec("root", spec, strategy=strategy, intensity=1000))  # type: ignore[arg-type]
+    spec = [ChildSpec(name, lambda name=name: Script(name, journal)) for name in names]
+    runtime.start(SupervisorSpec("root", spec, strategy=strategy, intensity=1000))
     for number in range(60):
         name = names[(number * 7 + seed) % 3]
         ref = runtime.ref(name)

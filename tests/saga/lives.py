@@ -80,7 +80,7 @@ def live(folder: str, gap: int, after: bool, fails: bool) -> None:
 
         return last
 
-    router.saga.Saga._write = write  # type: ignore[method-assign]
+    router.saga.Saga._write = write
     own = Router(store=f"sqlite:///{folder}/router.db", catalog=catalog)
     attach(own, Ledger(Path(folder) / "ledger"))
     with own:

@@ -33,7 +33,7 @@ class Queues:
 
     def run(self, number: int = 0) -> None:
         look = self.looks.pop(number)
-        look.reply(look.fn(self, 1))  # type: ignore[arg-type]  # only `begin` is asked of it
+        look.reply(look.fn(self, 1))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_begins_meanwhile_is_the_next_call(queues: Queues, beginnings: Begi
     heard: list[Any] = []
     beginnings.add(wanted("a"), heard.append)
     look = queues.looks.pop()
-    answer = look.fn(queues, 1)  # type: ignore[arg-type]  # as above
+    answer = look.fn(queues, 1)
     beginnings.add(wanted("b"), heard.append)
     look.reply(answer)
     assert heard == ["said of a"]
@@ -74,9 +74,9 @@ def test_what_begins_meanwhile_is_the_next_call(queues: Queues, beginnings: Begi
 def test_a_call_that_is_made_again_is_the_same(queues: Queues, beginnings: Beginnings) -> None:
     beginnings.add(wanted("a"), lambda _: None)
     look = queues.looks.pop()
-    look.fn(queues, 1)  # type: ignore[arg-type]  # as above
+    look.fn(queues, 1)
     beginnings.add(wanted("b"), lambda _: None)
-    look.fn(queues, 1)  # type: ignore[arg-type]  # as above
+    look.fn(queues, 1)
     assert queues.calls == [["a"], ["a"]]
 
 

@@ -73,7 +73,7 @@ class Cluster:
 
     async def ended(self, id_: str) -> dict[str, Any]:
         answer = await until(lambda: self.ask("GET", f"/api/commands/{id_}"), lambda found: found.get("result"))
-        return answer["result"]  # type: ignore[no-any-return]
+        return answer["result"]
 
 
 def shared(view: dict[str, Any]) -> bool:

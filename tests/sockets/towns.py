@@ -170,7 +170,7 @@ class House:
             check=lambda _, decided: decided(self.refusal),
         )
         children = [
-            ChildSpec("keeper", lambda: Keeper(self.handle)),  # type: ignore[arg-type]  # it is one, or cut off
+            ChildSpec("keeper", lambda: Keeper(self.handle)),
             ChildSpec("queues", lambda: NamedQueues(lambda: self.runtime.ref("keeper"), self.desk)),
         ]
         self.runtime.start(SupervisorSpec("root", children))

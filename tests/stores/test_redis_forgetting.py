@@ -45,11 +45,11 @@ def between(store: RedisStore, at: int, do: Callable[[], object]) -> None:
         nonlocal count
         count += 1
         if count == at:
-            store._run = run  # type: ignore[method-assign]
+            store._run = run
             do()
         return run(calls, **options)
 
-    store._run = counting  # type: ignore[method-assign]
+    store._run = counting
 
 
 def test_nothing_of_a_forgotten_queue_is_left(handles: Handles) -> None:
@@ -101,6 +101,6 @@ def test_queues_in_use_are_not_asked_again_before_they_could_be_old(handles: Han
     assert one.forget_queues(NOW, NOW + DAY, keep=["known"]) == 1
     asked: list[Any] = []
     run = one._run
-    one._run = lambda calls, **options: asked.append(calls) or run(calls, **options)  # type: ignore[method-assign,func-returns-value]
+    one._run = lambda calls, **options: asked.append(calls) or run(calls, **options)
     assert one.forget_queues(NOW + DAY - 1, NOW + DAY + 1, keep=["known"]) == 0
     assert len(asked) == 1

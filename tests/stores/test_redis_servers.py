@@ -266,7 +266,7 @@ def test_a_write_without_enough_replicas_is_not_acknowledged() -> None:
     server()
 
     def wait(ms: int) -> None:
-        store._link._seal = store._seal._replace(timeout=ms)  # type: ignore[union-attr]  # it is set
+        store._link._seal = store._seal._replace(timeout=ms)
 
     with RedisServer() as master:
         store = RedisStore(master.url, options(wait_replicas=1, wait_timeout=50))
@@ -547,7 +547,7 @@ def test_a_redis_that_is_too_old_is_refused_with_its_version() -> None:
             return [b"redis_version:6.0.16\r\n", b"aof_enabled:1\r\n", b"maxmemory_policy:noeviction\r\n"]
 
     with pytest.raises(StoreError, match=r"6\.0\.16 is too old; 6\.2"):
-        inspect(Old(), RedisOptions())  # type: ignore[arg-type]  # all that is asked of it
+        inspect(Old(), RedisOptions())
 
 
 @pytest.mark.parametrize(("schema", "says"), [(2, "newer version"), (0, "older version")])

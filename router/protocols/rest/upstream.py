@@ -66,7 +66,7 @@ class Upstream:
         """``False``: a record is bounded and ends with its process, so it is asked before anything is repeated."""
         return False
 
-    def knows(self, envelope: Envelope) -> bool:  # noqa: ARG002
+    def knows(self, envelope: Envelope) -> bool:  # noqa: ARG002 - the port's signature
         """Whether it keeps a record."""
         return self.dedupes
 
