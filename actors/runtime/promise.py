@@ -9,6 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -263,12 +264,9 @@ def _watch(future: pykka.Future[Any], callback: Callback) -> None:
     told.add_done_callback(callback)
 
     def run() -> None:
-        try:
+        with suppress(BaseException):  # whoever asks for the value gets the exception
             future.get()
-        except BaseException:  # noqa: BLE001, S110 - whoever asks for the value gets the exception
-            pass
-        finally:
-            told.set(None)
+        told.set(None)
 
     threading.Thread(target=run, name="promise-watch", daemon=True).start()
 
