@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -128,12 +129,10 @@ class Runtime:
         deadline = None if timeout is None else time.monotonic() + timeout
         if root is not None and not self._down.done():
             root.stop("shutdown", final=True)
-            try:
+            with suppress(pykka.Timeout):  # with a stepper also when nothing moves any more
                 self._down.get(timeout)
-            except pykka.Timeout:  # with a stepper also when nothing moves any more
-                logger.error(  # noqa: TRY400 - the timeout's traceback says nothing
-                    "the tree did not stop within %s s; what runs is given up", timeout
-                )
+            if not self._down.done():
+                logger.error("the tree did not stop within %s s; what runs is given up", timeout)
                 if root.incarnation is not None:
                     root.incarnation.fence()
         self._wind_up("stopped", deadline)
@@ -167,9 +166,7 @@ class Runtime:
         cell = self._cells.get(name)
         if cell is None or cell.parent is None:
             raise NoSuchActor(name)
-        parent = cell.parent.ref
-        assert isinstance(parent, SupervisorRef)  # noqa: S101 - parents are supervisors
-        parent.bounce_child(name, timeout=timeout)
+        self.supervisor(cell.parent.name).bounce_child(name, timeout=timeout)
 
     def tree(self) -> Node | None:
         """A picture of the tree, taken without asking an actor; None before the start."""
@@ -200,19 +197,6 @@ class Runtime:
 
         cell = Cell(self, spec, factory, self._supervision, parent, post, report_start=report_start)
         cell.ref = SupervisorRef(cell)
-        cell.kids = {}
-        return cell
-
-    def adopt(self, spec: ChildSpec | SupervisorSpec, parent: Cell, *, report_start: bool) -> Cell:
-        """The place a former incarnation of the supervisor left, with the messages that wait there, or a new one."""
-        assert parent.kids is not None  # noqa: S101 - a supervisor's
-        cell = parent.kids.get(spec.id)
-        if cell is None:
-            cell = self.make_cell(spec, parent, report_start=report_start)
-            self.register(cell)
-            parent.kids[spec.id] = cell
-        else:
-            cell.mailbox.reopen()
         return cell
 
     def register(self, cell: Cell, *, instead_of: Cell | None = None) -> None:

@@ -39,15 +39,14 @@ class Supervisor(Actor):
         self._exit = SHUTDOWN
         self._restarts: tuple[float, ...] = ()
         self._children = Children()
+        self._kids: dict[str, Cell] = {}  #: the cell's, so that they stay for the next incarnation
 
     # ------------------------------------------------------------ life
 
     def on_start(self) -> None:
-        kids = self._cell.kids
-        if kids is None:
-            kids = self._cell.kids = {}
+        self._kids = self._cell.kids = self._cell.kids or {}
         own = {spec.id for spec in self.spec.children}
-        for kid in tuple(kids.values()):
+        for kid in tuple(self._kids.values()):
             if kid.name not in own:
                 self.runtime.drop(kid)
         for spec in self.spec.children:
@@ -313,7 +312,14 @@ class Supervisor(Actor):
         self._cell.mailbox.put_urgent(item)
 
     def _add(self, spec: ChildSpec | SupervisorSpec, *, own: bool) -> Child:
-        cell = self.runtime.adopt(spec, self._cell, report_start=True)
+        """In the place a former incarnation left, with the messages that wait there, or in a new one."""
+        cell = self._kids.get(spec.id)
+        if cell is None:
+            cell = self.runtime.make_cell(spec, self._cell, report_start=True)
+            self.runtime.register(cell)
+            self._kids[spec.id] = cell
+        else:
+            cell.mailbox.reopen()
         child = self._children.add(cell, own=own)
         self._children.to_start(child)
         return child
