@@ -48,6 +48,7 @@ from router.protocols.rings import Rings
 from router.protocols.roll import Roll
 from router.protocols.subscriptions import Cancel, Subscriptions
 from router.settings import Settings
+from router.signals import Echoes
 from router.stores.timing import take_time_of
 from router.stores.url import open_store
 
@@ -386,8 +387,11 @@ def _log_decision(envelope: Envelope, decision: Decision) -> None:
 @contextmanager
 def _signals(over: threading.Event) -> Iterator[None]:
     """SIGTERM and SIGINT set the event; a second one ends the process, and its claims lapse by themselves."""
+    echoes = Echoes()
 
     def asked(number: int, _: object) -> None:
+        if echoes.is_echo(number):
+            return
         if over.is_set():
             os._exit(128 + number)
         over.set()

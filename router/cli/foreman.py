@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from actors.runtime.restart import add_restart
 from router.cli.report import VARIABLE
 from router.scaling import Bounds, Changes, wanted
-from router.signals import DRAIN, STOP
+from router.signals import DRAIN, STOP, Echoes
 
 log = logging.getLogger("guild_router.foreman")
 
@@ -64,6 +64,7 @@ class Foreman:
         self._monotonic = monotonic
         self._workers: dict[int, Worker] = {}
         self._numbers = 0
+        self._echoes = Echoes(monotonic)
         self._changes = Changes(None, monotonic())
         self._restarts: tuple[float, ...] = ()
         self._draining = False
@@ -78,7 +79,7 @@ class Foreman:
         self._ready = ready
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
         scaling = asyncio.create_task(self._scale())
         try:
             for _ in range(self._count):
@@ -195,8 +196,9 @@ class Foreman:
 
     # ------------------------------------------------------------ the end
 
-    def _on_signal(self) -> None:
-        self._drain()
+    def _on_signal(self, number: int) -> None:
+        if not self._echoes.is_echo(number):
+            self._drain()
 
     def _drain(self) -> None:
         """Once: they drain; again: they stop at once."""

@@ -17,7 +17,7 @@ from router.http.loop import LoopMeter
 from router.http.server import bind, make_server, url_of
 from router.router import Router
 from router.settings import Settings
-from router.signals import DRAIN, STOP
+from router.signals import DRAIN, STOP, Echoes
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class Daemon:
     """Serves one router until a signal, ``close()``, or the router's own end.
 
     The first SIGTERM or SIGINT drains: new commands get 503, running ones have ``settings.drain`` seconds, what has not
-    started stays in the store. A second one ends the process at once; the store is as a crash would leave it: whole.
-    A worker hears of both from its starter too (``router.signals``), which counts for neither.
+    started stays in the store. A second one (not the same once more: ``router.signals``) ends the process at once; the
+    store is as a crash would leave it: whole. A worker hears of both from its starter too, which counts for neither.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Daemon:
         router.meters.append(self._lag)
         self.cause: str | None = None  #: why the router ended by itself
         self._shared = shared  # others accept from the socket too: they take over what this one turns away
+        self._echoes = Echoes()
         self._told = False  # it drains by its starter's word alone: the signal to the group may still come
         self._socket = listening or bind(settings.host, settings.port)
         self._server = make_server(self.app, settings)
@@ -90,6 +91,8 @@ class Daemon:
         return 1 if self.cause else 0
 
     def _on_signal(self, number: int) -> None:
+        if self._echoes.is_echo(number):
+            return
         if self._shared and number == DRAIN:
             self._told = self._told or self._draining is None
         elif (self._shared and number == STOP) or (self._draining is not None and not self._told):

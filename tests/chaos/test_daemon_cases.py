@@ -16,6 +16,7 @@ from actors.codec import peek
 from router.stores.url import open_store
 from tests.chaos.daemon import Daemon, HttpDoor, Site
 from tests.chaos.load import HOLD, Order, call, wait_until
+from tests.cli.processes import pass_the_echo
 from tests.history.events import Begin, Effect, End, Event, Ok
 from tests.history.recorder import Recorder, read
 
@@ -133,6 +134,7 @@ def test_q9_a_second_sigterm_stops_at_once_and_loses_nothing(tmp_path: Path, sta
         daemon.process.signal(signal.SIGTERM)
         wait_until(lambda: refuses(daemon), 5, lambda: "it still takes commands")
         assert not daemon.process.ended(within=0)
+        pass_the_echo()
         daemon.process.signal(signal.SIGTERM)
     daemon.process.wait(3)  # far below its drain of 5 s and its handler's minute
     start()

@@ -8,14 +8,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from router.cli.client import Client
+from router.signals import ECHO
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+
+
+def pass_the_echo() -> None:
+    """Until the same signal is another one."""
+    time.sleep(ECHO)  # real time: a process measures it
 
 
 class Process:
@@ -62,13 +69,20 @@ class Process:
 
 @contextmanager
 def running(
-    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, group: bool = False
+    *arguments: str,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    group: bool = False,
+    under: Sequence[str] = (),
 ) -> Iterator[Process]:
-    """A process of ``python -m router``; killed if the test leaves it running. ``group``: it leads one of its own."""
+    """A process of ``python -m router``; killed if the test leaves it running.
+
+    ``group``: it leads one of its own; ``under``: a command that runs it.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ROUTER_")}
     environment = clean | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(environ or {})
     process = subprocess.Popen(
-        [sys.executable, "-m", "router", *arguments],
+        [*under, sys.executable, "-m", "router", *arguments],
         cwd=cwd,
         env=environment,
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from router.cli.client import Refusal
 from router.cli.main import app
-from tests.cli.processes import running
+from tests.cli.processes import pass_the_echo, running
 
 BOT = """
 import os
@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+TIMEOUT = ("timeout", "600")
 SERVE = ("serve", "--app", "bot:router", "--port", "0", "--store", "sqlite:///router.db")
 
 
@@ -101,6 +102,18 @@ def test_the_first_sigterm_drains(folder: Path) -> None:
     assert (folder / "effects").read_text() == f"kick {USER}\n"
 
 
+def test_timeout_signals_its_child_and_the_whole_group_and_that_is_one_signal(folder: Path) -> None:
+    os_mkfifo(pipe := folder / "pipe")
+    with running(*SERVE, cwd=folder, group=True, under=TIMEOUT) as process:
+        process.listening().ask("POST", "/api/commands", command("KICK_USER", "pipe"))
+        process.line_with("kick began")
+        process.signal(signal.SIGTERM)  # passed on as when its time is over
+        process.line_with("draining")
+        pipe.write_text("go on")
+        assert process.ended() == 0
+    assert (folder / "effects").read_text() == f"kick {USER}\n"
+
+
 def test_a_second_sigterm_stops_at_once_and_loses_nothing(folder: Path) -> None:
     os_mkfifo(folder / "pipe")
     with running(*SERVE, cwd=folder) as process:
@@ -110,6 +123,7 @@ def test_a_second_sigterm_stops_at_once_and_loses_nothing(folder: Path) -> None:
         job = client.ask("POST", "/api/commands", command("BAN_USER", user="175928847299117065"))[1]["jobId"]
         process.signal(signal.SIGTERM)
         process.line_with("draining")
+        pass_the_echo()
         process.signal(signal.SIGTERM)
         assert process.ended() == 128 + signal.SIGTERM
     with running(*SERVE, cwd=folder) as process:

@@ -20,7 +20,8 @@ from router.cli.foreman import INTENSITY, Foreman
 from router.cli.main import app
 from router.http.server import bind
 from router.scaling import Bounds
-from tests.cli.processes import Process, running
+from router.signals import DRAIN, ECHO, STOP
+from tests.cli.processes import Process, pass_the_echo, running
 from tests.cli.test_serve import BOT, command
 from tests.servers.shared import options, server
 
@@ -120,6 +121,7 @@ def test_a_second_signal_ends_all_at_once(folder: Path, whole: bool) -> None:
         send(process.process.pid, signal.SIGTERM)
         process.line_with("draining")
         process.line_with("draining")
+        pass_the_echo()
         send(process.process.pid, signal.SIGTERM)
         assert process.ended() == 1
     assert any("stopped at once by a second signal" in line for line in process.lines)
@@ -231,6 +233,30 @@ def test_one_fewer_after_a_calm_time_down_to_the_bound(listening: socket) -> Non
         return counts
 
     assert asyncio.run(story()) == [3, 3, 2, 2, 2]
+
+
+def test_a_signal_that_arrives_twice_drains_and_a_second_one_ends(listening: socket) -> None:
+    words: list[int] = []
+
+    class Listening(Foreman):
+        def _end(self, worker: Any, word: int = DRAIN) -> None:
+            words.append(word)
+
+    async def story() -> None:
+        clock = Steady()
+        script = TELLING.replace("LOAD", "0.5")
+        one = Listening([sys.executable, "-c", script], listening, 1, Bounds(), monotonic=clock)
+        ready = asyncio.Event()
+        running_it = asyncio.create_task(one.run(ready.set))
+        await asyncio.wait_for(ready.wait(), PATIENCE)
+        for clock.now in (0.0, 0.0, ECHO - 0.01, ECHO):
+            one._on_signal(signal.SIGTERM)
+        for worker in one._workers.values():
+            worker.process.send_signal(DRAIN)
+        assert await running_it == 0
+
+    asyncio.run(story())
+    assert words == [DRAIN, STOP]
 
 
 def test_workers_that_always_die_are_given_up(listening: socket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from router.messages import BanUser, SendMessage, TimeoutUser
 from router.worker import Worker
 from tests.chaos.load import wait_until
 from tests.chaos.nursery import Life, Nursery, said
-from tests.cli.processes import ROOT, running
+from tests.cli.processes import ROOT, pass_the_echo, running
 from tests.servers.shared import server
 
 GUILD = "81384788765712384"
@@ -206,6 +206,7 @@ def test_sigterm_lets_running_commands_end_and_a_second_one_does_not_wait(yard: 
     yard.until(lambda: len(yard.lines()) == 3)
     stubborn.signal(signal.SIGTERM)
     yard.until(lambda: not yard.alive())
+    pass_the_echo()
     stubborn.signal(signal.SIGTERM)
     assert yard.ended("w2") == 128 + signal.SIGTERM
     yard.worker("w3")
