@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from actors.handover import Handover
 from actors.news import NewsDesk
 from actors.options import Options
 from actors.partitions import Partitions
@@ -72,13 +73,9 @@ class Cluster:
         )
 
         def keeper() -> Partitions:
-            return Partitions(
+            handover = Handover(
                 self.store,
-                name=self.name,
-                about=self.about,
-                options=self.options,
                 holdings=self.holdings,
-                takeover=takeover,
                 journal=journal,
                 scheduler=scheduler,
                 guilds=self.guilds,
@@ -87,6 +84,18 @@ class Cluster:
                 gate=self.gate,
                 backlog=self.backlog,
                 protocols=self.protocols,
+                clock=self.clock,
+                patience=self.options.handover,
+            )
+            return Partitions(
+                self.store,
+                name=self.name,
+                about=self.about,
+                options=self.options,
+                holdings=self.holdings,
+                takeover=takeover,
+                handover=handover,
+                backlog=self.backlog,
             )
 
         def news() -> NewsDesk:

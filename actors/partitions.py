@@ -2,9 +2,9 @@
 
 Every third of a lease, and at the moment when a lease that somebody did not renew is over, it shows that the router
 lives, renews what is held, looks who owns what, takes what is free and due to it, and begins to give away what it has
-too much of. What could not be renewed in time starts nothing more before the store
-could give it to another: whoever starts something asks the holding, which knows the time by itself. It goes on when the
-store says that nobody took it, and is given up when the store says so, or says nothing.
+too much of. What could not be renewed in time starts nothing more before the store could give it to another: whoever
+starts something asks the holding, which knows the time by itself. It goes on when the store says that nobody took it,
+and is given up when the store says so, or says nothing.
 """
 
 from __future__ import annotations
@@ -15,22 +15,15 @@ from typing import Any, NamedTuple
 
 from actors.codec import pack
 from actors.errors import StoreError
-from actors.messages import Arrivals, Depart, Disown, Seized, StoreCall, Wake
+from actors.handover import Flushed, Handover
+from actors.messages import Depart, Seized
 from actors.options import Options
-from actors.outcome import Outcome, Verdict
 from actors.policy.partitions import decide
-from actors.ports import ExecutionProtocol
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
-from actors.runtime.errors import RuntimeFault
-from actors.runtime.ref import Ref
 from actors.sharing import Beat, Lease, Moved, SharedStore
 from actors.tables.backlog import Backlog, told_by
-from actors.tables.flights import Flight, Flights
-from actors.tables.gate import Gate
-from actors.tables.guilds import Guilds
 from actors.tables.holdings import Holding, Holdings, Stage
-from actors.tables.landing import Landing
 from actors.takeover import Takeover
 
 logger = logging.getLogger("guild_router.partitions")
@@ -40,8 +33,6 @@ AFTER = 2
 
 GLANCE = 0.01
 """Seconds between looks whether a partition that is given away has come to rest."""
-
-FORGOTTEN = Outcome(Verdict.NOT_APPLIED)
 
 
 class Departed(NamedTuple):
@@ -62,17 +53,10 @@ class Partitions(Actor):
         options: Options,
         holdings: Holdings,
         takeover: Takeover,
-        journal: Callable[[], Ref],
-        scheduler: Callable[[], Ref],
-        guilds: Guilds,
-        flights: Flights,
-        landing: Landing,
-        gate: Gate,
+        handover: Handover,
         backlog: Backlog,
-        protocols: Mapping[str, ExecutionProtocol],
     ) -> None:
         super().__init__()
-        self._store = store
         self._leases = store.leases()
         self._connected = False
         self._name = name
@@ -80,25 +64,15 @@ class Partitions(Actor):
         self._ttl = options.lease
         self._beat = options.lease / 3_000
         self._margin = options.lease_margin / 1_000
-        self._patience = options.handover / 1_000
         self._holdings = holdings
         self._takeover = takeover
-        self._journal = journal
-        self._scheduler = scheduler
-        self._guilds = guilds
-        self._flights = flights
-        self._landing = landing
-        self._gate = gate
+        self._handover = handover
         self._backlog = backlog
-        self._protocols = protocols
         self._failing = False
         self._moved = False
-        self._waking: set[int] = set()  # partitions whose guilds have something to look at
         self._next: Timer | None = None
         self._glance: Timer | None = None
         self._lapse: Timer | None = None
-        self._flushing: dict[int, Holding] = {}  # at rest; released when the journal has written what they left
-        self._stuck: dict[int, float] = {}  # would not come to rest, since
 
     # ------------------------------------------------------------ messages
 
@@ -127,8 +101,8 @@ class Partitions(Actor):
             case _Glance():
                 self._glance = None
                 self._watch_leaving()
-            case _Flushed(holdings, error):
-                self._flushed(holdings, error)
+            case Flushed():
+                self._release(_tokens(self._handover.flushed(message)))
             case Seized(partition, token):
                 holding = self._holdings.get(partition)
                 if holding is not None and holding.token == token:
@@ -143,7 +117,7 @@ class Partitions(Actor):
         if self._moved:
             self._moved = False
             self._tend()
-        self._wake()
+        self._handover.wake_all()
 
     # ------------------------------------------------------------ the beat
 
@@ -221,7 +195,7 @@ class Partitions(Actor):
                 late = holding.lapsed()
                 holding.until = self._until(asked)
                 if late:  # some of its guilds may have wished to start something meanwhile
-                    self._waking.add(partition)
+                    self._handover.wake(partition)
             else:
                 self._lose(holding, "it was another's meanwhile")
 
@@ -230,7 +204,7 @@ class Partitions(Actor):
         return asked + self._ttl / 1_000 - self._margin
 
     def _look(self, beat: Beat) -> None:
-        holdings = self._holdings
+        holdings, handover = self._holdings, self._handover
         me = holdings.router
         holdings.members, holdings.leases = beat.members, beat.leases
         self._backlog.heard([told_by(member.about) for member in beat.members if member.router != me])
@@ -238,25 +212,22 @@ class Partitions(Actor):
         owners = [lease.router if lease.left else "" for lease in holdings.leases]
         for holding in holdings.all():
             owners[holding.partition] = me
-        now = self.clock.monotonic()
-        self._stuck = {each: since for each, since in self._stuck.items() if now - since < 3 * self._patience}
-        leaving = [holding.partition for holding in holdings.all() if holding.stage is Stage.LEAVING]
         moves = decide(
             me,
             {member.router for member in holdings.members},
             owners,
-            running=self._running(),
-            leaving=leaving,
-            stuck=self._stuck,
+            running=handover.running(),
+            leaving=[holding.partition for holding in handover.leaving()],
+            stuck=handover.stuck(),
         )
         if moves.acquire:
             self._acquire(moves.acquire)
         for holding in holdings.all():
             if holding.partition in moves.release:
                 if holding.stage is Stage.OPEN:
-                    self._leave(holding)
+                    handover.leave(holding)
             elif holding.stage is Stage.LEAVING:
-                self._stay(holding)
+                handover.stay(holding)
 
     def _acquire(self, partitions: tuple[int, ...]) -> None:
         asked = self.clock.monotonic()
@@ -265,108 +236,24 @@ class Partitions(Actor):
         if won:
             self._takeover.take(won)
 
-    # ------------------------------------------------------------ losing
-
     def _lose(self, holding: Holding, why: str) -> None:
-        """At once, whatever runs: its late outcomes are fenced, nothing is charged, and its next owner finds it all."""
         logger.warning("lost partition %d: %s", holding.partition, why)
-        self._forget(holding)
-
-    def _forget(self, holding: Holding) -> None:
-        partition = holding.partition
-        if not self._holdings.lose(holding):
-            return
-        self._store.drop(partition)
-        self._flushing.pop(partition, None)
-        for flight in self._flights_of(partition):
-            if flight.ticket.token == holding.token:
-                self._strand(flight)
-        self._backlog.leave_guilds(lambda guild: self._holdings.partition(guild) == partition)
-        self._waking.add(partition)
-        self._tell(self._scheduler(), Disown(partition))
-
-    def _strand(self, flight: Flight) -> None:
-        if flight.handed and flight.outcome is None:
-            self._protocols[flight.protocol].recall(flight.ticket.envelope.id)
-        if self._flights.land(flight, FORGOTTEN, 0):
-            self._gate.leave(flight.ticket.envelope)
-        self._flights.drop([flight])
-
-    def _wake(self) -> None:
-        """All of them in one pass, and only guilds that have work: of 100,000 most have none."""
-        waking, self._waking = self._waking, set()
-        if waking:
-            for guild in self._guilds.awake():
-                if self._holdings.partition(guild) in waking:
-                    self._guilds.wake(guild, Wake())
-
-    def _flights_of(self, partition: int) -> list[Flight]:
-        return [each for each in self._flights.all() if self._holdings.partition(each.guild) == partition]
-
-    def _running(self) -> dict[int, int]:
-        counts: dict[int, int] = {}
-        for flight in self._flights.all():
-            partition = self._holdings.partition(flight.guild)
-            counts[partition] = counts.get(partition, 0) + 1
-        return counts
+        self._handover.forget(holding)
 
     # ------------------------------------------------------------ giving away
 
-    def _leave(self, holding: Holding) -> None:
-        """Nothing of it starts any more; what waits for its executor is handed back, what runs may end."""
-        if holding.stage is Stage.LEAVING:
-            return
-        holding.leave(self.clock.monotonic())
-        for flight in self._flights_of(holding.partition):
-            self._landing.hand_back(flight, self._protocols, self.clock.now())
-
-    def _stay(self, holding: Holding) -> None:
-        """It is not given away after all."""
-        if holding.partition in self._flushing:
-            return  # nearly gone
-        holding.stage = Stage.OPEN
-        self._tell(self._journal(), Arrivals((holding.partition,)))
-        self._waking.add(holding.partition)
-
     def _watch_leaving(self) -> None:
-        leaving = [holding for holding in self._holdings.all() if holding.stage is Stage.LEAVING]
-        if not leaving:
+        if not self._handover.leaving():
             return
-        starting = {holding.partition for holding in leaving if holding.starting}
-        running = self._running()  # after the look at who is starting: what they start stands here, or they still do
-        now = self.clock.monotonic()
-        resting = []
-        for holding in leaving:
-            if holding.partition in self._flushing or holding.interrupted:
-                continue
-            if holding.partition not in starting and not running.get(holding.partition):
-                self._flushing[holding.partition] = holding
-                resting.append(holding)
-            elif now - holding.left_at > self._patience and not self._holdings.departing:
-                self._stuck[holding.partition] = now  # the next look gives away another, and this one stays
+        resting = self._handover.rested()
         if resting:
-            self._flush(resting)
+            self._handover.flush(resting, self.me)
         if self._glance is None:
             self._glance = self.send_after(GLANCE, _Glance())
 
-    def _flush(self, holdings: list[Holding]) -> None:
-        # Nothing runs and nothing starts; what the last attempts came to is on its way to the journal, or there.
-        me = self.me
-        call = StoreCall(lambda *_: None, lambda result: me.tell(_Flushed(holdings, isinstance(result, Exception))))
-        if not self._tell(self._journal(), call):
-            self._flushed(holdings, error=True)
-
-    def _flushed(self, holdings: list[Holding], error: bool) -> None:
-        free: dict[int, int] = {}
-        for holding in holdings:
-            if self._flushing.pop(holding.partition, None) is holding and not error:
-                self._forget(holding)
-                free[holding.partition] = holding.token
-        if free:
-            logger.info("gave away %s", ", ".join(map(str, free)))
-            self._release(free)
-
     def _release(self, tokens: dict[int, int]) -> None:
+        if not tokens:
+            return
         try:
             self._connect()
             self._leases.release(self._holdings.router, tokens)
@@ -381,7 +268,7 @@ class Partitions(Actor):
             return
         self._holdings.departing = True
         for holding in self._holdings.all():
-            self._leave(holding)
+            self._handover.leave(holding)
         self._leave_members()
         self._watch_leaving()
 
@@ -391,9 +278,8 @@ class Partitions(Actor):
         tokens = _tokens([holding for holding in held if not holding.interrupted])
         running = _tokens([holding for holding in held if holding.interrupted])
         for holding in held:
-            self._forget(holding)
-        if tokens:
-            self._release(tokens)
+            self._handover.forget(holding)
+        self._release(tokens)
         if running:
             self._leave_to_lapse(running)
         if not self._holdings.departing:
@@ -416,14 +302,6 @@ class Partitions(Actor):
         except StoreError as error:
             logger.warning("the other routers could not be told of this one's end: %s", error)
 
-    def _tell(self, ref: Ref, message: object) -> bool:
-        try:
-            ref.tell(message)
-        except RuntimeFault as error:
-            logger.debug("%s was not told: %s", ref.name, error)
-            return False
-        return True
-
 
 def _tokens(held: Sequence[Holding]) -> dict[int, int]:
     return {holding.partition: holding.token for holding in held}
@@ -439,13 +317,3 @@ class _Lapse:
 
 class _Glance:
     """To itself: look whether something has come to rest."""
-
-
-class _Flushed:
-    """The journal's answer: what these partitions left is written, or (``error``) could not be."""
-
-    __match_args__ = ("holdings", "error")
-
-    def __init__(self, holdings: list[Holding], error: bool) -> None:
-        self.holdings = holdings
-        self.error = error
