@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from actors.asking import Barrier, settle
 from actors.cluster import shared
+from actors.entries import Entry
 from actors.envelope import Envelope
 from actors.errand import Append
 from actors.errors import EngineError, Overloaded, Refused, ShuttingDown
@@ -36,7 +37,7 @@ from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
 from actors.policy.sequence import Sequences
 from actors.policy.shedding import admits
-from actors.ports import Backend, Entry, ExecutionProtocol, LoadMeter, Probe
+from actors.ports import Backend, ExecutionProtocol, LoadMeter, Probe
 from actors.relay import Order
 from actors.runtime.clock import Clock, SystemClock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault, StartError

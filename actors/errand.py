@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from actors.entries import Claim, Entry, WorkedQueues
 from actors.errors import StoreError
 from actors.policy.consuming import QueueRules
-from actors.ports import Claim, Entry, WorkedQueues
 from actors.tables.deliveries import Closed, Delivery
 from actors.tables.fullness import Fullness
 

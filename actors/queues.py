@@ -16,12 +16,12 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
+from actors.entries import Claim, Nack
 from actors.errand import Answers, Append, Asked, Errand, Extension, Look, Pause, Purge, Remove, Wanted
 from actors.errors import StoreError, StoreUnavailable
 from actors.messages import StoreCall
 from actors.policy.backoff import exhausted
 from actors.policy.consuming import QueueRules, retry_at, room
-from actors.ports import Claim, Nack
 from actors.runtime.actor import Actor
 from actors.runtime.clock import Timer
 from actors.runtime.errors import RuntimeFault

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from actors.entries import Entry
 from actors.envelope import Envelope
-from actors.ports import Backend, Entry
+from actors.ports import Backend
 
 QUEUE: Final = "keys:events"
 _CLEAR = 8  # forgotten keys that each new one clears away

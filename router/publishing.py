@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 from actors.codec import encode
+from actors.entries import Entry
 from actors.envelope import Envelope
 from actors.errors import KeyReusedError
 from actors.outcome import Answer
-from actors.ports import Entry
 from actors.runtime.promise import Promise
 from router.messages.base import Message
 from router.messages.replies import CommandAnswered

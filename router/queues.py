@@ -13,7 +13,8 @@ from pydantic.alias_generators import to_camel
 
 from actors.codec import decode, pack
 from actors.engine import Engine
-from actors.ports import Backend, Note, QueueStats
+from actors.entries import QueueStats
+from actors.ports import Backend, Note
 from actors.ports import Stats as Commands
 from actors.runtime.promise import Promise
 from router.protocols.websocket.letters import is_place

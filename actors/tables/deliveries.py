@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
+from actors.entries import Claim, Nack
 from actors.policy.consuming import QueueRules
-from actors.ports import Claim, Nack
 from actors.tables.fullness import Fullness
 from actors.workers import Finish
 

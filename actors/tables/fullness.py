@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from actors.entries import Entry
 from actors.errors import Overloaded
 from actors.policy.consuming import QueueRules
-from actors.ports import Entry
 
 FRESH = 1_000  # ms a count is good for; others append as well, but not half of what fits in
 FULL = 1_000  # ms; advice when to come back to a full queue

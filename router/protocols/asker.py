@@ -11,10 +11,11 @@ from functools import partial
 from threading import Condition
 from typing import Any, Protocol
 
+from actors.entries import Entry
 from actors.errand import Append
 from actors.errors import EngineError, StoreUnavailable
 from actors.outcome import Outcome
-from actors.ports import Done, Entry, Ticket
+from actors.ports import Done, Ticket
 from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
 from actors.tickets import encode_ticket

@@ -8,11 +8,11 @@ from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
+from actors.entries import WorkedQueues
 from actors.envelope import Envelope
 from actors.errand import Look
 from actors.errors import EnvelopeError
 from actors.outcome import Outcome, Verdict
-from actors.ports import WorkedQueues
 from actors.runtime.clock import Clock, Timer
 from actors.runtime.errors import NotRunning, RuntimeFault
 from actors.tickets import decode_outcome

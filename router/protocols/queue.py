@@ -17,10 +17,11 @@ from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
+from actors.entries import Entry
 from actors.envelope import Envelope
 from actors.errand import Append, Remove
 from actors.outcome import Outcome, Verdict
-from actors.ports import Done, Entry, Ticket, Verified
+from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk

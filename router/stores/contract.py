@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.entries import Nack
 from actors.errors import StoreUnavailable
-from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Duplicate, Nack, Note, Replay
+from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Duplicate, Note, Replay
 from router.stores.contract_accept import AcceptContract
 from router.stores.contract_base import NOW, Contract, accept, accepted, done, settle
 from router.stores.contract_queues import QueuesContract, entry, take

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.ports import Entry, Nack, QueueStats
+from actors.entries import Entry, Nack, QueueStats
 from router.stores.contract_base import NOW, Contract
 
 SOON = NOW + 1000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
-from actors.ports import Claim, Entry, Nack, Queues, QueueStats, Types
+from actors.entries import Claim, Entry, Nack, Queues, QueueStats, Types
 from router.stores.retention import Retention
 from router.stores.tally import Counts, Tally
 

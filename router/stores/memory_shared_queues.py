@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from actors.ports import Claim, Entry, Nack, Queues, QueueStats, Types
+from actors.entries import Claim, Entry, Nack, Queues, QueueStats, Types
 from actors.schedules import Fire, Schedule, Schedules
 from actors.workers import Answered, Execution, Finish, Presence, Undertake, Workers
 from router.stores.memory_hub import MemoryHub, Shelf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from actors.ports import Claim, Entry, Nack, Types
+from actors.entries import Claim, Entry, Nack, Types
 from actors.workers import Execution, Finish, Undertake
 from router.stores.sqlite_shelf import Watched
 

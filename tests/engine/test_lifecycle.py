@@ -9,11 +9,11 @@ import pytest
 
 from actors.codec import encode
 from actors.engine import Engine
+from actors.entries import Entry
 from actors.errors import ShuttingDown, StoreUnavailable
 from actors.messages import Submission
 from actors.options import Options, QueueOptions
 from actors.policy.facts import Facts
-from actors.ports import Entry
 from actors.runtime.errors import StartError
 from router.stores.memory import MemoryStore
 from tests.engine.conftest import Make

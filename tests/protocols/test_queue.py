@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from actors.entries import Entry
 from actors.errand import Pause
 from actors.outcome import Verdict
 from actors.policy.consuming import QueueRules
-from actors.ports import Entry
 from actors.tables.deliveries import Subscription
 from actors.tickets import MARK
 from router.messages.communication import SendMessage

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from actors.codec import encode
+from actors.entries import Entry
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Backoff
-from actors.ports import Entry
 from router.errors import BadSubscription
 from router.messages.seal import unseal
 from router.protocols.handlers import Handlers

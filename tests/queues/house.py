@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from actors.entries import Entry
 from actors.errand import Append, Pause, Purge, Remove
 from actors.policy.consuming import QueueRules
-from actors.ports import Entry
 from actors.queues import NamedQueues
 from actors.runtime.runtime import Runtime
 from actors.runtime.spec import ChildSpec, SupervisorSpec

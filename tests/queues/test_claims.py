@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from actors.entries import Entry
 from actors.errand import Append
 from actors.errors import Overloaded
 from actors.policy.consuming import QueueRules
-from actors.ports import Entry
 from tests.queues.conftest import Build
 from tests.queues.house import NAME
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Thread
 
+from actors.entries import Entry
 from actors.policy.consuming import QueueRules
 from actors.policy.facts import Backoff
-from actors.ports import Entry
 from actors.tables.deliveries import Delivery, Subscription
 from tests.queues.conftest import Build
 from tests.queues.house import House

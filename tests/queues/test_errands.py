@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from actors.entries import Entry
 from actors.errand import Append, Look
 from actors.errors import Overloaded
 from actors.policy.consuming import QueueRules
-from actors.ports import Entry
 from tests.queues.conftest import Build
 from tests.queues.house import NAME, Bomb, House
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from actors.codec import unpack
+from actors.entries import Entry
 from actors.outcome import Fault, Outcome, Verdict
-from actors.ports import Entry
 from router.protocols.rehearsal import CAP
 from router.protocols.websocket.letters import RULES, attempt_name, queue_of, worker_name
 from tests.sockets.towns import FakeBot, House, Town

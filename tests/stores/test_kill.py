@@ -15,7 +15,8 @@ from router.stores.sqlite import SqliteStore
 WRITER = textwrap.dedent(
     """
     import sys
-    from actors.ports import Begin, Bury, Entry
+    from actors.entries import Entry
+    from actors.ports import Begin, Bury
     from router.stores import sqlite_log
     from router.stores.contract_base import NOW, accept, settle
     from router.stores.sqlite import SqliteStore

@@ -9,21 +9,10 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from actors.entries import Entry, Nack
 from actors.envelope import Envelope
 from actors.errors import StoreUnavailable
-from actors.ports import (
-    Accept,
-    Begin,
-    Bury,
-    DeadFilter,
-    Defer,
-    Enter,
-    Entry,
-    Nack,
-    Note,
-    Replay,
-    Settle,
-)
+from actors.ports import Accept, Begin, Bury, DeadFilter, Defer, Enter, Note, Replay, Settle
 from actors.workers import Finish, Undertake
 from router.stores import sqlite_log
 from router.stores.contract import everything

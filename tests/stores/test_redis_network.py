@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from actors.entries import Nack
 from actors.errors import StoreUnavailable
-from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Nack, Note, Replay, Settle
+from actors.ports import AuditFilter, Begin, Bury, DeadFilter, Defer, Enter, Note, Replay, Settle
 from actors.rates import Rated
 from actors.schedules import Fire
 from actors.sharing import partition_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.codec import encode
-from actors.ports import Entry
+from actors.entries import Entry
 from router.messages.moderation import BanUser
 from router.messages.seal import seal
 from router.permissions import ALLOWED, Denied

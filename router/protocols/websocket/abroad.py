@@ -13,10 +13,11 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
+from actors.entries import Claim, Entry, WorkedQueues
 from actors.errand import Append
 from actors.errors import EnvelopeError
 from actors.outcome import Outcome
-from actors.ports import Claim, Done, Entry, Ticket, WorkedQueues
+from actors.ports import Done, Ticket
 from actors.runtime.clock import Clock
 from actors.tickets import asker_of, decode_ticket, encode_outcome, envelope_of
 from actors.workers import Execution, Finish

@@ -7,8 +7,8 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
+from actors.entries import WorkedQueues
 from actors.errand import Look
-from actors.ports import WorkedQueues
 from actors.runtime.errors import RuntimeFault
 from actors.workers import Undertake
 from router.protocols.asker import Teller

@@ -14,10 +14,11 @@ from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from actors.codec import encode
+from actors.entries import Entry, WorkedQueues
 from actors.envelope import Envelope
 from actors.errand import Append
 from actors.outcome import Outcome, Verdict
-from actors.ports import Entry, Verified, WorkedQueues
+from actors.ports import Verified
 from actors.runtime.clock import Clock
 from actors.runtime.errors import RuntimeFault
 from actors.workers import Execution

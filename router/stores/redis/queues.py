@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from actors.ports import Claim, Entry, Nack, QueueStats, Types
+from actors.entries import Claim, Entry, Nack, QueueStats, Types
 from router.stores.redis.archive import RedisArchive
 from router.stores.redis.link import Call, plain, run_script
 from router.stores.redis.packing import pack, unpack
