@@ -107,7 +107,6 @@ class NamedQueues(Actor):
         # What was asked and what consumers ended is still written; the journal stops after us.
         self._settle(self.clock.now())
         self._desk.poke = ignored
-        self._desk.asked += self._asked
         if errand := self._started():
             self._send(errand)
 
@@ -126,8 +125,6 @@ class NamedQueues(Actor):
 
     def on_flush(self) -> None:
         now = self.clock.now()
-        asked, self._asked = self._asked, []
-        self._desk.asked += asked
         while self._desk.answered:
             errand, answer = self._desk.answered.popleft()
             if errand is self._out:
@@ -141,7 +138,11 @@ class NamedQueues(Actor):
         self._settle(now)
         if self._out is not None and not 0 <= now - self._out_since < PATIENCE:
             self._out = None  # it died with the journal; or the store is slow, and the next one waits there
-        if not self._resting and self._out is None and (errand := self._errand(now)):
+        errand = None if self._resting or self._out is not None else self._errand(now)
+        # Last: a slice that comes again after a crash is not to find on the desk what it asks.
+        self._desk.asked += self._asked
+        self._asked = []
+        if errand:
             self._out, self._out_since = errand, now
             self._send(errand)
         self._set_timer(now)
@@ -170,7 +171,7 @@ class NamedQueues(Actor):
         return errand
 
     def _started(self) -> Errand:
-        return Errand(list(self._desk.asked), list(self._desk.closed))
+        return Errand(self._desk.asked + self._asked, list(self._desk.closed))
 
     def _expect(self, asked: Asked, now: int) -> None:
         match asked:

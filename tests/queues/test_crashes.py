@@ -57,6 +57,22 @@ def test_appends_of_the_crashed_slice_are_answered_by_the_successor(build: Build
     assert house.stats().waiting == 1
 
 
+def test_what_was_asked_of_an_actor_that_crashed_on_its_way_to_the_store_is_asked_once(build: Build) -> None:
+    house = build()
+    house.consumer()
+    rules = house.desk.rules
+
+    def break_once(_: str) -> QueueRules:
+        house.desk.rules = rules
+        raise RuntimeError("no rules")
+
+    answers: list[object] = []
+    house.desk.rules = break_once
+    house.tell(Append([Entry("a", "jobs", b"a", 5, house.now)], answers.append))
+    assert house.made == 2
+    assert answers == [[True]]
+
+
 def test_the_concurrency_holds_through_a_crash(build: Build) -> None:
     house = build(QueueRules(concurrency=2))
     consumer = house.consumer()
