@@ -36,6 +36,12 @@ class Health:
         """Everything the router depends on and every breaker, one by one."""
         return self._asked(self._services)
 
+    def known_services(self) -> dict[str, Any]:
+        """As ``services``, with the latest look at the store instead of a question."""
+        view = self._engine.tables.services.view(STORE, self._engine.clock.now())
+        sick = view is not None and view.sign is not None and not view.sign.well
+        return self._services(self._store("StoreUnavailable" if sick else None, view.look_ms if view else 0.0))
+
     def protocols(self) -> Promise[dict[str, Any]]:
         """The ways to execute, one by one."""
         return self._asked(lambda store: {"protocols": self._protocols(store), "timestamp": self._engine.clock.now()})

@@ -79,6 +79,10 @@ class Looking:
         """As ``services``."""
         return await self._health.services()
 
+    def known_services(self) -> dict[str, Any]:
+        """As ``services``, but nobody is asked: of the store, too, the latest look is told."""
+        return self._health.known_services()
+
     async def aprotocols(self) -> dict[str, Any]:
         """The ways to execute, one by one."""
         return await self._health.protocols()
@@ -103,7 +107,7 @@ class Looking:
         return self._alerts.check()
 
     def metrics(self) -> dict[str, Any]:
-        """Counters since the start, and depths now."""
+        """Counters since the start, and depths now; ``None`` for what only a store that does not answer knows."""
         return self._metrics.read().get(timeout=PATIENCE)
 
     async def ametrics(self) -> dict[str, Any]:

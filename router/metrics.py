@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from actors.engine import Engine
+from actors.entries import QueueStats
+from actors.errors import EngineError
+from actors.ports import Stats
 from actors.runtime.promise import Promise
 from actors.tables.counters import CLASSES, EDGES
 from router.protocols.websocket.letters import is_place
+
+PATIENCE = 0.5
+"""Seconds the store has to answer: who watches a router whose store is away wants the rest while it is true."""
 
 
 class Metrics:
@@ -17,8 +24,28 @@ class Metrics:
         self._engine = engine
 
     def read(self) -> Promise[dict[str, Any]]:
-        """The third seed's monitoring figures, in camelCase, and what this router has beyond them."""
-        return self._engine.store_call(lambda store, _: self._figures(store.stats(), store.queue_stats()))
+        """The third seed's monitoring figures, in camelCase, and what this router has beyond them.
+
+        What only the store knows (``queueDepths``, ``deadLetterMessages``) is ``None`` when it does not answer in time.
+        """
+        promise: Promise[dict[str, Any]] = Promise()
+
+        def given_up() -> None:
+            promise.offer(self._figures(None))
+
+        def answered(reply: Promise[tuple[Any, Any]]) -> None:
+            timer.cancel()
+            try:
+                promise.offer(self._figures(reply.get(timeout=0)))
+            except EngineError:
+                promise.offer(self._figures(None))
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                promise.offer_failure(error)
+
+        timer = self._engine.clock.call_later(PATIENCE, given_up)
+        asked = self._engine.store_call(lambda store, _: (store.stats(), store.queue_stats()))
+        asked.add_done_callback(answered)
+        return promise
 
     def cross_protocol(self) -> dict[str, Any]:
         """``CrossProtocolMetrics`` of the first seed; ``docs/metrics.md`` says what each counts."""
@@ -75,15 +102,10 @@ class Metrics:
         pair = (before, after)
         return self._engine.tables.counters.fallbacks.get(pair, 0) + self._engine.breakers.diverted.get(pair, 0)
 
-    def _figures(self, commands: Any, entries: Any) -> dict[str, Any]:
+    def _figures(self, stored: tuple[Mapping[str, Stats], Mapping[str, QueueStats]] | None) -> dict[str, Any]:
         engine = self._engine
         tables = engine.tables
         counters = tables.counters
-        depths = {name: stats.pending for name, stats in commands.items()}
-        for name, stats in entries.items():
-            if is_place(name):
-                continue  # commands on their way to another router's bots: they count in the queues of their types
-            depths[name] = depths.get(name, 0) + stats.waiting + stats.delayed
         settled = dict(counters.settled)
         succeeded = settled.get("ok", 0) + settled.get("noop", 0)
         ages = tables.backlog.ages(engine.clock.now())
@@ -92,11 +114,11 @@ class Metrics:
             "messagesConsumed": succeeded,
             "messagesFailed": sum(settled.values()) - succeeded,
             "messagesRetried": counters.retried,
-            "deadLetterMessages": sum(stats.dead for stats in commands.values()),
+            "deadLetterMessages": None if stored is None else sum(stats.dead for stats in stored[0].values()),
             "averageProcessingTime": round(counters.worked / counters.started, 3) if counters.started else 0.0,
             "averageWaitingTime": round(counters.waited / counters.started, 3) if counters.started else 0.0,
             "started": counters.started,
-            "queueDepths": depths,
+            "queueDepths": None if stored is None else _depths(*stored),
             "duplicateOperations": counters.duplicates,
             "idempotencyConflicts": counters.keys_reused,
             "refused": dict(counters.refused),
@@ -131,6 +153,15 @@ class Metrics:
             "topGuilds": [{"guildId": guild, "backlog": count} for guild, count in tables.backlog.largest(10)],
             "actorLagMs": round(tables.load.lag, 3),
         }
+
+
+def _depths(commands: Mapping[str, Stats], entries: Mapping[str, QueueStats]) -> dict[str, int]:
+    depths = {name: stats.pending for name, stats in commands.items()}
+    for name, stats in entries.items():
+        if is_place(name):
+            continue  # commands on their way to another router's bots: they count in the queues of their types
+        depths[name] = depths.get(name, 0) + stats.waiting + stats.delayed
+    return depths
 
 
 def _by_protocol(attempts: dict[tuple[str, str], int]) -> dict[str, int]:

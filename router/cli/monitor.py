@@ -109,7 +109,7 @@ def _rates(look: Look, before: Look | None) -> Table:
     table = _table("since the start", "accepted", "done", "failed", "retried", "duplicates", "dead letters")
     figures = look.seen["metrics"]
     names = ("messagesPublished", "messagesConsumed", "messagesFailed", "messagesRetried", "duplicateOperations")
-    table.add_row("", *(str(figures[name]) for name in names), str(figures["deadLetterMessages"]))
+    table.add_row("", *(str(figures[name]) for name in names), _or_dash(figures["deadLetterMessages"]))
     if before is not None:
         span_ = max(0.001, look.at - before.at)
         earlier = before.seen["metrics"]
@@ -117,6 +117,10 @@ def _rates(look: Look, before: Look | None) -> Table:
         rates = [f"{max(0, figures[name] - earlier[name]) / span_:.1f}/s" for name in names]
         table.add_row("now", *rates, "")
     return table
+
+
+def _or_dash(figure: int | None) -> str:
+    return "-" if figure is None else str(figure)
 
 
 def _queues(seen: dict[str, Any]) -> Table:

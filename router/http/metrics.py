@@ -125,11 +125,11 @@ class MetricsBody(Body):
     messages_consumed: int = Field(description="commands that ended well")
     messages_failed: int = Field(description="commands that ended otherwise")
     messages_retried: int = Field(description="attempts after the first")
-    dead_letter_messages: int
+    dead_letter_messages: int | None = Field(description="null: the store does not answer")
     average_processing_time: float
     average_waiting_time: float
     started: int = Field(description="ended commands that were attempted at all")
-    queue_depths: dict[str, int]
+    queue_depths: dict[str, int] | None = Field(description="null: the store does not answer")
     duplicate_operations: int
     idempotency_conflicts: int
     refused: dict[str, int] = Field(description="by code")
@@ -168,12 +168,12 @@ async def deduplication(router: TheRouter) -> DeduplicationMetrics:
 
 @routes.get("/metrics", dependencies=ANYONE, responses=problems() | {200: {"content": {CONTENT_TYPE: {}}}})
 async def prometheus(request: Request, router: TheRouter) -> Response:
-    """The same in Prometheus' text format."""
+    """The same in Prometheus' text format; without what only the store knows, while it does not answer."""
     figures = await router.ametrics()
     loop = getattr(request.app.state, "loop_meter", None)  # absent where the application is served by somebody else
     text = exposition(
         Figures(
-            figures, router.cross_protocol_metrics(), router.deduplication_metrics(), await router.aservices(),
+            figures, router.cross_protocol_metrics(), router.deduplication_metrics(), router.known_services(),
             memory=router.memory.resident(), memory_limit=router.memory.limit, loop_lag=loop.lag if loop else None,
         )
     )  # fmt: skip

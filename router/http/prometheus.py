@@ -89,11 +89,12 @@ def _queues(figures: Figures) -> Iterator[Metric]:
         age.add_metric([name], queue["oldestEligibleAge"] / 1000)
     yield backlog
     yield age
-    depths = GaugeMetricFamily(P + "queue_depth", "Commands and entries that wait in the store.", labels=["queue"])
-    for name, depth in figures.metrics["queueDepths"].items():
-        depths.add_metric([name], depth)
-    yield depths
-    yield _gauge("dead_letters", "Dead letters now.", figures.metrics["deadLetterMessages"])
+    if figures.metrics["queueDepths"] is not None:  # the store answered
+        depths = GaugeMetricFamily(P + "queue_depth", "Commands and entries that wait in the store.", labels=["queue"])
+        for name, depth in figures.metrics["queueDepths"].items():
+            depths.add_metric([name], depth)
+        yield depths
+        yield _gauge("dead_letters", "Dead letters now.", figures.metrics["deadLetterMessages"])
     yield _gauge("backlog", "Unsettled commands of this router.", figures.metrics["backlog"])
     yield _gauge("running", "Attempts under way.", scaling["running"])
     yield _gauge("capacity", "Attempts that may be under way at once.", scaling["capacity"])

@@ -10,7 +10,10 @@ import pytest
 from actors.tables.services import Services
 from router.router import Router
 from tests.http.daemons import PATIENCE, Served, ban, serve
+from tests.http.test_health import samples
 from tests.servers.redis import RedisServer
+
+STORED = {"guild_router_queue_depth", "guild_router_dead_letters"}
 
 
 def prepare(router: Router) -> None:
@@ -49,6 +52,7 @@ def test_redis_is_told_to_be_down_while_it_is_and_well_when_it_is_back(looks: th
         assert served.send(params_={"wait": 5_000}).json()["status"] == "ok"
         health = served.client.get("/api/health").json()
         assert (health["overall"], health["protocols"]["redis"]["healthy"]) == (True, True)
+        assert STORED & {name for name, _ in samples(served)} == STORED
         assert served.client.get("/readyz").status_code == 200
         assert served.client.get("/api/queue/health").json()["provider"] == "redis"
         server.kill()
@@ -61,6 +65,12 @@ def test_redis_is_told_to_be_down_while_it_is_and_well_when_it_is_back(looks: th
         alerts = [alert["code"] for alert in served.client.get("/api/alerts").json()["alerts"]]
         assert alerts[0] == "store_unavailable"
         assert served.send(data=ban("175928847299117002")).status_code == 503, "never a false promise"
+        figures = served.client.get("/api/metrics").json()
+        assert (figures["messagesConsumed"], figures["queueDepths"], figures["deadLetterMessages"]) == (1, None, None)
+        exported = samples(served)
+        assert exported["guild_router_accepted_total", ()] == 1
+        assert exported["guild_router_service_healthy", (("service", "store"),)] == 0
+        assert not STORED & {name for name, _ in exported}
         server.start()
         until(served, looks, "store", well=True)
         until(served, looks, "queue", well=True)
