@@ -15,7 +15,7 @@ from actors.outcome import Answer, Status
 from actors.policy.facts import Backoff, Facts
 from actors.policy.lanes import Place
 from actors.ports import Begin, Enter
-from actors.sharing import Answered
+from actors.sharing import Answered, Moved
 from tests.engine.town import House, Town
 from tests.engine.world import DOUBT, FAILED
 
@@ -263,7 +263,7 @@ def test_a_router_that_stops_gives_away_what_rests_while_the_rest_still_runs(
 
 @pytest.mark.parametrize("safe", [True, False])
 def test_nothing_of_a_lane_begins_elsewhere_while_what_a_stopped_router_interrupted_may_still_run(
-    town: Town, safe: bool
+    town: Town, monkeypatch: pytest.MonkeyPatch, safe: bool
 ) -> None:
     first, second = (town.house(facts=SAFE if safe else None) for _ in range(2))
     one, other = first.held_partitions
@@ -272,6 +272,15 @@ def test_nothing_of_a_lane_begins_elsewhere_while_what_a_stopped_router_interrup
     first.send("x", guild=guild)
     next_ = second.send("next", guild=guild)
     town.advance(0.1)
+    barrier = first.engine._barrier
+
+    def look_first(
+        *what: Any,
+    ) -> None:  # while it stops time passes for others, and its keeper looks what has come to rest
+        first.engine.runtime.ref("partitions").tell(Moved())
+        barrier(*what)
+
+    monkeypatch.setattr(first.engine, "_barrier", look_first)
     first.engine.stop(drain=0)
     first.deck.dead = True
     assert town.leases.look()[one].left == first.engine.options.lease, "a whole one for its process to end in"
