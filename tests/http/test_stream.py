@@ -200,16 +200,18 @@ def big(number: int, text: str) -> dict[str, str]:
 
 
 def test_streams_end_when_the_daemon_drains_and_tell_what_ended_in_it() -> None:
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
 
     def slow(router: Router) -> None:
         @router.handler("BAN_USER")
         def ban_user(command: object, ctx: object) -> None:
+            begun.set()
             held.wait(PATIENCE)
 
     with serve(slow) as served, listen(served, kinds="started,settled") as stream:
         job = served.send(data=ban("1")).json()["jobId"]
         assert next(stream)["kind"] == "started"
+        assert begun.wait(PATIENCE)  # what still waits for a thread goes back into its lane at the drain
         served.daemon.close()
         held.set()
         rest = list(stream)
