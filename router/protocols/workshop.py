@@ -201,11 +201,11 @@ class Workshop:
         for run in left:
             self._tell_late(run, "shutting_down", "it was still running when the handlers were stopped")
         loop_ended = self._loops.close()
-        # Idle threads end at once. Those that hang had their drain.
+        # Idle threads end at once, and are nobody's handlers. Those that hang had their drain.
         stuck = sum(run.on_thread for run in left)
-        hanging = self._pool.close(0.0 if stuck else 1.0)
-        if hanging or not loop_ended:
-            logger.warning("%d handlers went on when the router stopped", hanging + (not loop_ended))
+        alive = self._pool.close(0.0 if stuck else 1.0)
+        if alive or not loop_ended:
+            logger.warning("%d handlers went on when the router stopped", (stuck or alive) + (not loop_ended))
 
     # ------------------------------------------------------------ beginning and ending
 

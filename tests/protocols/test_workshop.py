@@ -151,16 +151,16 @@ def test_a_thread_that_comes_back_leaves_no_thread_too_many() -> None:
     bench.close()
 
 
-def test_close_does_not_wait_for_a_thread_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_does_not_wait_for_a_thread_that_hangs_and_counts_no_idle_ones(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage()
     stage.handlers.handler(BanUser)(stage.block)
-    bench = DirectBench(stage.handlers, timeout_ms=1_000)
+    bench = DirectBench(stage.handlers, workers=4, timeout_ms=1_000)
     outcomes = submit(bench)
     stage.begun()
     with caplog.at_level(logging.WARNING):
         bench.protocol.close(0)
     assert outcomes.one.fault.code == "shutting_down"
-    assert "went on" in caplog.text
+    assert "1 handlers went on" in caplog.text
     stage.release.set()
 
 
