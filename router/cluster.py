@@ -15,23 +15,28 @@ KNOWN = ("backlog", "running", "load", "lagMs", "version", "bots")
 
 
 class Cluster:
-    """As this router saw it last, some milliseconds ago. A router that has its store to itself is its own cluster."""
+    """As this router saw it last: some milliseconds ago, or longer while the store does not answer.
+
+    A lease that is over since then is nobody's. A router that has its store to itself is its own cluster.
+    """
 
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._name = name
 
     def view(self) -> dict[str, Any]:
-        """``{shared, router, name, seenAt, members, partitions}``; camelCase, times in ms since the epoch."""
+        """``{shared, router, name, seenAt, ageMs, members, partitions}``; camelCase, times in ms since the epoch."""
         holdings = self._engine.tables.holdings
         if holdings is None:
             return self._alone()
-        leases = list(holdings.leases)
+        age = max(0, self._engine.clock.now() - holdings.seen_at) if holdings.seen_at else None
+        leases = [lease._replace(left=max(0, lease.left - (age or 0))) for lease in holdings.leases]
         return {
             "shared": True,
             "router": holdings.router,
             "name": self._name,
             "seenAt": holdings.seen_at or None,
+            "ageMs": age,
             "members": [_member(member, leases, holdings) for member in holdings.members],
             "partitions": [_partition(lease, holdings) for lease in leases],
         }
@@ -40,7 +45,15 @@ class Cluster:
         about = dict(self._engine.about())
         now = self._engine.clock.now()
         me = {"router": "", "name": self._name, "me": True, "seenAt": now, "partitions": 0, **_said(about)}
-        return {"shared": False, "router": "", "name": self._name, "seenAt": now, "members": [me], "partitions": []}
+        return {
+            "shared": False,
+            "router": "",
+            "name": self._name,
+            "seenAt": now,
+            "ageMs": 0,
+            "members": [me],
+            "partitions": [],
+        }
 
 
 def _member(member: Member, leases: list[Lease], holdings: Holdings) -> dict[str, Any]:

@@ -9,9 +9,13 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from router.cli.breakers import span
 from router.cli.client import DEFAULT_URL, TokenOption, UrlOption, answer_of, make_client, segment
 from router.cli.dead_letters import when
 from router.cli.output import JsonOption, clean, show_json, show_table
+
+OLD = 2_000
+"""Ms after which a picture of the cluster is not one of now; routers look three times in each lease."""
 
 
 def explain(
@@ -59,15 +63,13 @@ def cluster(url: UrlOption = DEFAULT_URL, token: TokenOption = "", as_json: Json
         for each in answer["members"]
     ]
     show_table(("", "router", *columns), rows, empty="nobody has been seen yet")
+    if (age := answer["ageMs"]) is not None and age > OLD:
+        typer.echo(f"as of {span(age)} ago, when the store last answered")
     free = [str(each["partition"]) for each in answer["partitions"] if each["router"] is None]
     if not answer["shared"]:
         typer.echo("the store is this router's alone")
     elif free:
         typer.echo(f"nobody owns {', '.join(free)}")
-
-
-def _known(value: object) -> object:
-    return "" if value is None else value
 
 
 def _grow(branch: Tree, node: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ class ClusterView(Body):
     router: str
     name: str
     seen_at: int | None
+    age_ms: int | None = Field(description="how old all this is: more than a second while the store does not answer")
     members: list[Member]
     partitions: list[Partition]
 

@@ -6,12 +6,15 @@ import threading
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from actors.tables.services import Services
+from router.cli import look
+from router.cli.main import app
 from router.router import Router
 from tests.http.daemons import PATIENCE, Served, ban, serve
 from tests.http.test_health import samples
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisServer, wait_for
 
 STORED = {"guild_router_queue_depth", "guild_router_dead_letters"}
 
@@ -77,3 +80,24 @@ def test_redis_is_told_to_be_down_while_it_is_and_well_when_it_is_back(looks: th
         assert served.client.get("/api/health").json()["overall"] is True
         assert served.client.get("/readyz").status_code == 200
         assert served.send(data=ban("175928847299117003"), params_={"wait": 5_000}).json()["status"] == "ok"
+
+
+def test_a_cluster_whose_redis_is_away_shows_nobody_as_owner_and_how_old_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "OLD", 200)  # what is left of a lease when it is seen is more
+    with RedisServer() as server, serve(prepare, store=server.url) as served:
+
+        def shown() -> tuple[set[bool], int]:
+            """Whether partitions are owned, and how many the members say they own."""
+            view = served.client.get("/api/cluster").json()
+            return (
+                {each["router"] is not None and each["leftMs"] > 0 for each in view["partitions"]},
+                sum(each["partitions"] for each in view["members"]),
+            )
+
+        wait_for(lambda: shown()[0] == {True})
+        server.kill()
+        wait_for(lambda: shown() == ({False}, 0))
+        result = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1"}).invoke(app, ["cluster", "--url", served.daemon.url])
+        assert result.exit_code == 0
+        assert "ago, when the store last answered" in result.output
+        assert "nobody owns 0, 1, 2" in result.output
