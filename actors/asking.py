@@ -1,12 +1,15 @@
-"""How those outside ask the actors: promises that are settled once, whoever answers, and answers that are added up."""
+"""How those outside ask the actors, and through them the store: promises settled once, answers that are added up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
+from actors.errors import StoreError
 from actors.runtime.promise import Promise
+
+S = TypeVar("S")
 
 
 class Barrier:
@@ -61,4 +64,14 @@ def outcome_of(promise: Promise[Any]) -> Any:
     try:
         return promise.get(timeout=0)
     except Exception as error:  # noqa: BLE001 - handed on
+        return error
+
+
+def ask_store(fn: Callable[[S, int], Any], store: S, now: int) -> Any:
+    """What it returned, or raised, for whoever asked; what the store raises is for all whose step it is."""
+    try:
+        return fn(store, now)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - handed to the one who asked, whose function it was
         return error

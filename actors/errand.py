@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from actors.asking import ask_store
 from actors.entries import Claim, Entry, WorkedQueues
-from actors.errors import StoreError
 from actors.policy.consuming import QueueRules
 from actors.tables.deliveries import Closed, Delivery
 from actors.tables.fullness import Fullness
@@ -125,8 +125,8 @@ def _ask(
                     fullness.forget()
                 case Pause(queue, paused):
                     answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
-                case Look():
-                    answers.append(_looked(one, store, now))
+                case Look(fn):
+                    answers.append(ask_store(fn, store, now))
     return answers
 
 
@@ -143,15 +143,6 @@ def _append(
     added = iter(store.append(taken, now) if taken else ())
     for entries, refusal in zip(asked, refusals, strict=True):
         yield [next(added) for _ in entries] if refusal is None else refusal
-
-
-def _looked(look: Look, store: WorkedQueues, now: int) -> Any:
-    try:
-        return look.fn(store, now)
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to whoever asked, whose function it was
-        return error
 
 
 def _close(store: WorkedQueues, closed: list[Closed], now: int, rules: Callable[[str], QueueRules]) -> list[bool]:

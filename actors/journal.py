@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from actors.arrivals import Arrivals as Arrived
+from actors.asking import ask_store
 from actors.codec import decode
 from actors.errors import EngineError, OwnerAway, ShuttingDown, StoreDoubt, StoreError, StoreUnavailable
 from actors.messages import (
@@ -191,7 +192,7 @@ class Journal(Actor):
             results: list[Result] = self._store.write(writes, now) if writes else []
             try:
                 self._find_repeats(submissions, results, now)
-                answers = [_called(call, self._store, now) for call in calls]
+                answers = [ask_store(call.fn, self._store, now) for call in calls]
             except StoreUnavailable as error:
                 if self._arrived is None or not writes:
                     raise
@@ -437,15 +438,6 @@ class Journal(Actor):
 
 class Retry:
     """To itself: try what is held again."""
-
-
-def _called(call: StoreCall, store: Backend, now: int) -> Any:
-    try:
-        return call.fn(store, now)
-    except StoreError:
-        raise
-    except Exception as error:  # noqa: BLE001 - handed to the caller, whose function it was
-        return error
 
 
 def _refused(writes: Sequence[Any], results: Sequence[Result]) -> frozenset[str]:
