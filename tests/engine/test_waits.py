@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from actors.messages import Depart
 from actors.options import Options, QueueOptions, TypeOptions
 from actors.policy.breaker import BreakerSettings
 from actors.policy.facts import Facts
 from actors.tables.gate import lane_name
 from tests.engine.conftest import Make
+from tests.engine.town import Town
 from tests.engine.world import APPLIED, FAILED, UNSENT, World
 
 
@@ -129,3 +134,29 @@ def test_the_time_it_is_due(make: Make) -> None:
     world.send("a", delay=60)
     told = wait(world, "a")
     assert (told["reason"], told["until"]) == ("delayed", world.clock.now() + 60_000)
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    town = Town()
+    yield town
+    town.clear()
+
+
+def test_that_its_guild_is_on_its_way_to_another_router(town: Town) -> None:
+    owner, other = town.house(), town.house()
+    owner.direct.usual = None
+    guild = town.guild_of(owner)
+    owner.send("a", guild=guild)
+    owner.engine.runtime.ref("partitions").tell(Depart())
+    town.run()
+    other.send("b", guild=guild, subject="free")
+    town.advance(1)
+    assert wait(other, "b")["reason"] == wait(owner, "b")["reason"] == "handover"
+
+
+def test_that_the_router_stops(memory: Make) -> None:
+    world = memory()
+    world.engine.tables.gate.close()
+    world.send("a")
+    assert wait(world, "a")["reason"] == "stopping"
