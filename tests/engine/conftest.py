@@ -1,4 +1,7 @@
-"""A world over each store, made by the fixture ``make``, and over memory alone, for what no store can change."""
+"""A world over each store, made by the fixture ``make``, and over memory alone, for what no store can change.
+
+And a town, where several are on one store.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.town import Town
 from tests.engine.world import Maker, World
 
 Make = Callable[..., World]
@@ -32,3 +36,11 @@ def memory(tmp_path: Path) -> Iterator[Make]:
 def world(memory: Make) -> World:
     """One over memory."""
     return memory()
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    """Nobody is in it yet."""
+    town = Town()
+    yield town
+    town.clear()

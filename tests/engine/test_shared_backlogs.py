@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from actors.codec import pack
@@ -17,13 +15,6 @@ BOUNDS = [
     ({"user_backlog": 20}, "user backlog"),
     ({"types": {"T": TypeOptions(backlog=20)}}, "type backlog"),
 ]
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 def houses(town: Town, count: int, **options: object) -> list[House]:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from actors.policy.breaker import BreakerSettings, Condition
 from tests.engine.town import House, Town
 
 QUICK = BreakerSettings(failure_threshold=3, recovery_timeout=30_000)
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 def fail(house: House, name: str) -> None:

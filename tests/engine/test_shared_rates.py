@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from actors.errors import RateLimited, StoreUnavailable
 from actors.options import Options, TypeOptions
 from tests.engine.town import House, Town
 from tests.engine.world import Sender
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 def houses(town: Town, count: int, **options: object) -> list[House]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,13 +13,6 @@ from actors.rates import Spent
 from tests.engine.test_waits import wait
 from tests.engine.town import House, Town
 from tests.engine.world import APPLIED, FAILED, Sender
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 def houses(town: Town, count: int, *, hold: bool = True, **options: object) -> list[House]:

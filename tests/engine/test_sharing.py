@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from tests.engine.world import DOUBT, FAILED
 
 STEADY = Backoff(initial=2_000, factor=1.0, cap=2_000, jitter=0.0)
 SAFE = {"T": Facts("T", idempotent=True, backoff=STEADY)}
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from actors.messages import Depart
 from actors.options import Options, QueueOptions, TypeOptions
@@ -134,13 +131,6 @@ def test_the_time_it_is_due(make: Make) -> None:
     world.send("a", delay=60)
     told = wait(world, "a")
     assert (told["reason"], told["until"]) == ("delayed", world.clock.now() + 60_000)
-
-
-@pytest.fixture
-def town() -> Iterator[Town]:
-    town = Town()
-    yield town
-    town.clear()
 
 
 def test_that_its_guild_is_on_its_way_to_another_router(town: Town) -> None:
