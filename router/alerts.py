@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from actors.engine import Engine
@@ -48,7 +49,15 @@ class Alerts:
             engine.load,
             engine.load_cause,
             engine.runtime.leaked_threads,
+            *self._store(),
         )
+
+    def _store(self) -> tuple[Sequence[str], int | None]:
+        # Only a store that is a server of its own can be set up wrongly, or lose everything while this router runs.
+        store = self._engine.store
+        emptied_at = getattr(store, "emptied_at", None)
+        ago = None if emptied_at is None else round((self._engine.clock.monotonic() - emptied_at) * 1000)
+        return getattr(store, "unfit", ()), ago
 
     def _queues(self, now: int) -> list[QueueSight]:
         depths, tables = self._engine.tables.depths, self._engine.tables

@@ -24,6 +24,9 @@ ENOUGH = 20
 
 ERROR_RATE = 0.5
 
+REMEMBERED = 3_600_000
+"""Milliseconds for which it is told that the store was emptied; then somebody knows, though what is lost stays lost."""
+
 SHEDDING = WATERMARKS[-1].load
 """The load from which on the lowest priority is turned away."""
 
@@ -77,12 +80,15 @@ class Sight(NamedTuple):
     load: float = 0.0
     load_cause: str = ""
     leaked_threads: int = 0
+    unfit: Sequence[str] = ()  #: what of the store's own settings may lose commands
+    emptied_ago: int | None = None  #: ms since it was found that the store had lost everything
 
 
 def alerts(sight: Sight) -> list[Alert]:
     """The worst first; equally bad ones in a steady order."""
     found = [
         *_services(sight.services),
+        *_store(sight.unfit, sight.emptied_ago),
         *_load(sight.load, sight.load_cause),
         *_breakers(sight.breakers),
         *(alert for queue in sight.queues for alert in _queue(queue)),
@@ -103,6 +109,14 @@ def _services(services: Iterable[ServiceSight]) -> Iterable[Alert]:
         elif service.calls >= ENOUGH and service.error_rate >= ERROR_RATE:
             text = f"{service.error_rate:.0%} of {service.calls} calls of the last minute failed"
             yield Alert("error_rate", "warning", service.name, text)
+
+
+def _store(unfit: Iterable[str], emptied_ago: int | None) -> Iterable[Alert]:
+    if emptied_ago is not None and emptied_ago < REMEMBERED:
+        text = f"{emptied_ago / 60_000:.0f} min ago it was found emptied: every command it held is gone"
+        yield Alert("store_emptied", "critical", "store", text)
+    for what in unfit:
+        yield Alert("store_unfit", "warning", "store", what)
 
 
 def _load(load: float, cause: str) -> Iterable[Alert]:

@@ -1,4 +1,4 @@
-"""``guild-router doctor``: is this machine fit, and does the daemon answer?"""
+"""``guild-router doctor``: are this machine and the store fit, and does the daemon answer?"""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from actors.errors import EngineError
 from router.cli.client import DEFAULT_URL, Client, Refusal, TokenOption, Unreachable, UrlOption
 from router.cli.output import JsonOption, show_json, show_table
 from router.errors import RouterError
 
 WAL_BUG_FIXED = (3, 51, 3)  #: older ones may corrupt a WAL that two connections write; we use one
+
+
+SURVIVES = {
+    "process": "what is accepted is gone with the process that keeps it",
+    "kernel": "what is accepted survives that process, and but for its last moments a power cut",
+    "disk": "what is accepted survives a power cut",
+}
 
 
 class Finding(NamedTuple):
@@ -28,12 +36,13 @@ class Finding(NamedTuple):
 
 def doctor(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML.")] = None,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Instead of the settings' own.")] = None,
     url: UrlOption = DEFAULT_URL,
     token: TokenOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Check Python, the extras, the settings, SQLite, memory, and a daemon's health. Status 1 if anything is bad."""
-    findings = list(examine(config, url, token))
+    """Check Python, the extras, the settings, the store, SQLite, memory, and a daemon. Status 1 if anything is bad."""
+    findings = list(examine(config, store, url, token))
     if as_json:
         show_json([finding._asdict() for finding in findings])
     else:
@@ -42,9 +51,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine(config: Path | None, url: str, token: str) -> Iterator[Finding]:
+def examine(config: Path | None, store: str | None, url: str, token: str) -> Iterator[Finding]:
     """All findings, in the order a start would meet them."""
-    for check in (_python, _package, _extras, lambda: _settings(config), _sqlite, _memory):
+    for check in (_python, _package, _extras):
+        yield check()
+    yield from _settings(config, store)
+    for check in (_sqlite, _memory):
         yield check()
     yield from _daemon(url, token)
 
@@ -68,17 +80,37 @@ def _extras() -> Finding:
     return Finding("daemon extra", "ok", f"fastapi {version('fastapi')}, uvicorn {version('uvicorn')}")
 
 
-def _settings(config: Path | None) -> Finding:
-    from router.settings import Settings
+def _settings(config: Path | None, store: str | None) -> Iterator[Finding]:
+    from router.cli.serve import settings_of
 
     try:
-        settings = Settings.load(config)
+        settings = settings_of(None, config, {"store": store})
     except RouterError as error:
-        return Finding("settings", "bad", str(error))
+        yield Finding("settings", "bad", str(error))
+        return
     shown = settings.public()
-    return Finding(
-        "settings", "ok", f"store {shown['store']}, {shown['host']}:{shown['port']}, {len(shown['tokens'])} tokens"
-    )
+    text = f"store {shown['store']}, {shown['host']}:{shown['port']}, {len(shown['tokens'])} tokens"
+    yield Finding("settings", "ok", text)
+    yield from _store(settings.store)
+
+
+def _store(url: str) -> Iterator[Finding]:
+    """What it survives, and what speaks against it; a file is not opened, for a daemon may hold it."""
+    from router.stores.url import open_store
+
+    store = open_store(url)
+    examine = getattr(store, "examine", None)  # of one that is a server of its own
+    if examine is None:
+        yield Finding("store", "ok", SURVIVES[store.durability])
+        return
+    try:
+        durability, unfit = examine()
+    except EngineError as error:
+        yield Finding("store", "bad", str(error))
+        return
+    yield Finding("store", "ok", SURVIVES[durability])
+    for what in unfit:
+        yield Finding("store", "note", what)
 
 
 def _sqlite() -> Finding:

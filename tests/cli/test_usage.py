@@ -9,10 +9,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from router.cli.doctor import SURVIVES
 from router.cli.main import app
 from router.cli.output import fail
 from router.cli.send import _say_end
 from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer
+from tests.servers.shared import server
 
 COMMANDS = (
     ["serve"],
@@ -163,8 +166,45 @@ def test_the_doctor_reports_each_check_and_a_missing_daemon_is_no_illness() -> N
     result = run.invoke(app, ["doctor", "--json", "--url", f"http://127.0.0.1:{free_port()}"])
     assert result.exit_code == 0
     findings = {finding["check"]: finding["state"] for finding in json.loads(result.stdout)}
-    assert findings.keys() == {"python", "guild-router", "daemon extra", "settings", "sqlite", "memory", "daemon"}
+    assert findings.keys() == {
+        "python",
+        "guild-router",
+        "daemon extra",
+        "settings",
+        "store",
+        "sqlite",
+        "memory",
+        "daemon",
+    }
     assert findings["daemon"] == "note"
+
+
+def look_at(store: str) -> tuple[int, list[tuple[str, str]]]:
+    """The doctor's status, and what he finds at a store."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    result = run.invoke(app, ["doctor", "--json", "--store", store, "--url", nobody])
+    found = json.loads(result.stdout)
+    return result.exit_code, [(each["state"], each["text"]) for each in found if each["check"] == "store"]
+
+
+def test_the_doctor_says_what_a_store_survives_and_calls_one_that_is_away_bad() -> None:
+    assert look_at("memory://") == (0, [("ok", SURVIVES["process"])])
+    assert look_at("sqlite:///router.db") == (0, [("ok", SURVIVES["disk"])])
+    assert look_at(server().url) == (0, [("ok", SURVIVES["kernel"])])
+    status, ((state, text),) = look_at(f"redis://127.0.0.1:{free_port()}")
+    assert (status, state) == (1, "bad")
+    assert text.startswith("Redis cannot be reached")
+
+
+def test_the_doctor_warns_of_a_redis_that_may_lose_commands() -> None:
+    with RedisServer(appendonly="no", maxmemory_policy="allkeys-lru") as unfit:
+        status, found = look_at(unfit.url)
+        with unfit.client() as client:
+            assert client.dbsize() == 0, "he only looks"
+    assert (status, [state for state, _ in found]) == (0, ["ok", "note", "note"])
+    assert found[0][1] == SURVIVES["process"]
+    assert "appendonly no" in found[1][1]
+    assert "allkeys-lru" in found[2][1]
 
 
 def test_the_doctor_calls_a_wrong_setting_bad(tmp_path: Path) -> None:

@@ -101,3 +101,17 @@ def test_a_cluster_whose_redis_is_away_shows_nobody_as_owner_and_how_old_it_is(m
         assert result.exit_code == 0
         assert "ago, when the store last answered" in result.output
         assert "nobody owns 0, 1, 2" in result.output
+
+
+def test_a_redis_that_may_lose_commands_and_one_that_lost_them_are_alerts() -> None:
+    with RedisServer(appendonly="no") as server, serve(prepare, store=server.url) as served:
+
+        def wrong() -> list[tuple[str, str]]:
+            alerts = served.client.get("/api/alerts").json()["alerts"]
+            return [(each["code"], each["severity"]) for each in alerts if each["about"] == "store"]
+
+        assert wrong() == [("store_unfit", "warning")]
+        with server.client() as client:
+            client.flushall()
+        wait_for(lambda: served.send(params_={"wait": 5_000}).status_code < 300)
+        assert wrong() == [("store_emptied", "critical"), ("store_unfit", "warning")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.policy.alerts import BreakerSight, QueueSight, ServiceSight, Sight, alerts
+from actors.policy.alerts import REMEMBERED, BreakerSight, QueueSight, ServiceSight, Sight, alerts
 
 MOVING = QueueSight("q", waiting=5, age=1_000, ended=10, dead=3, newly_dead=0, paused=False)
 WELL = ServiceSight("websocket", well=True, detail="", calls=0, error_rate=0.0)
@@ -86,3 +86,17 @@ def test_the_worst_comes_first() -> None:
     )
     assert [alert.severity for alert in alerts(sight)] == ["critical", "warning", "warning", "warning"]
     assert codes(sight)[0][0] == "queue_stalled"
+
+
+def test_that_the_store_was_emptied_is_told_for_an_hour() -> None:
+    (alert,) = alerts(Sight(emptied_ago=REMEMBERED - 1))
+    assert (alert.code, alert.severity, alert.about) == ("store_emptied", "critical", "store")
+    assert alerts(Sight(emptied_ago=REMEMBERED)) == alerts(Sight(emptied_ago=None)) == []
+
+
+def test_each_fault_of_the_stores_settings_is_a_warning() -> None:
+    found = alerts(Sight(unfit=("it may evict", "it keeps nothing")))
+    assert [(each.code, each.severity, each.text) for each in found] == [
+        ("store_unfit", "warning", "it may evict"),
+        ("store_unfit", "warning", "it keeps nothing"),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ class RedisBase:
         self._process = getpid()
         self.partitions = options.partitions
         self.durability = "process"  #: known when it is open
+        self.unfit: tuple[str, ...] = ()  #: what of the server's settings may lose commands; likewise
+        self.emptied_at: float | None = None  #: monotonic: when it was found that Redis had lost everything
         self.names = Names(options.prefix, address.db, options.partitions)
         waits = options.wait_disk or options.wait_replicas > 0
         self._seal = Seal(options.wait_disk, options.wait_replicas, options.wait_timeout) if waits else None
@@ -49,7 +52,7 @@ class RedisBase:
         if getpid() != self._process:
             # Its parent and its brothers have the same name, and the leases of one would be those of all.
             raise StoreError("this router was made before its process forked; make it in the process that runs it")
-        self.durability = inspect(self._link, self.options)
+        self.durability, self.unfit = inspect(self._link, self.options)
         self._epochs = found(self._link, self.names, self.options)
         self._opened = True
 
@@ -99,6 +102,7 @@ class RedisBase:
             self.address.named,
             self.options.prefix,
         )
+        self.emptied_at = time.monotonic()
         self._epochs = []
         self._tokens.clear()
         self._where.clear()

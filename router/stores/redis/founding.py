@@ -49,8 +49,18 @@ def found(link: Link, names: Names, options: RedisOptions) -> list[str]:
     return [each.decode() for answer in link.run(calls, writes=True) for each in answer]
 
 
-def inspect(link: Link, options: RedisOptions) -> str:
-    """What acceptance survives there; warns of what is unfit, or raises ``StoreError`` when told to be strict."""
+def inspect(link: Link, options: RedisOptions) -> tuple[str, tuple[str, ...]]:
+    """As ``examine``; warns of what is unfit, or raises ``StoreError`` when told to be strict."""
+    durability, unfit = examine(link, options)
+    for what in unfit:
+        if options.strict:
+            raise StoreError(f"Redis at {link.address.named} is not fit: {what}")
+        logger.warning("Redis at %s is not fit to keep commands: %s", link.address.named, what)
+    return durability, unfit
+
+
+def examine(link: Link, options: RedisOptions) -> tuple[str, tuple[str, ...]]:
+    """What acceptance survives there, and what makes it unfit; raises ``StoreError`` where nothing would work."""
     info = _info(link)
     version = tuple(int(part) for part in info.get("redis_version", "0").split(".")[:2] if part.isdigit())
     if version < OLDEST:
@@ -66,13 +76,9 @@ def inspect(link: Link, options: RedisOptions) -> str:
         unfit.append("it keeps no append-only file (appendonly no), so a restart forgets what was accepted")
     if policy != "noeviction":
         unfit.append(f"it may evict what was accepted (maxmemory-policy {policy}, not noeviction)")
-    for what in unfit:
-        if options.strict:
-            raise StoreError(f"Redis at {link.address.named} is not fit: {what}")
-        logger.warning("Redis at %s is not fit to keep commands: %s", link.address.named, what)
     if not kept:
-        return "process"
-    return "disk" if options.wait_disk or _syncs(link) == "always" else "kernel"
+        return "process", tuple(unfit)
+    return "disk" if options.wait_disk or _syncs(link) == "always" else "kernel", tuple(unfit)
 
 
 def _check_syncs(link: Link, options: RedisOptions, *, kept: bool) -> None:

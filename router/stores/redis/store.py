@@ -11,6 +11,7 @@ from actors.sharing import SharedStore
 from router.stores.redis.address import Address
 from router.stores.redis.bell import RedisBell
 from router.stores.redis.ears import RedisEars
+from router.stores.redis.founding import examine
 from router.stores.redis.leases import RedisLeases
 from router.stores.redis.link import Link, plain
 from router.stores.redis.options import RedisOptions
@@ -45,6 +46,14 @@ class RedisStore(RedisSchedules, SharedStore):
         kept = replace(kept, audit_rows=min(kept.audit_rows, options.audit_rows))
         super().__init__(address, options, kept, router or uuid4().hex)
         self._claims = count(time.time_ns() // 1_000)  # above those of an earlier handle of the same name
+
+    def examine(self) -> tuple[str, tuple[str, ...]]:
+        """As ``founding.examine``, over a connection of its own; nothing is written, and it need not be open."""
+        link = self._another_link()
+        try:
+            return examine(link, self.options)
+        finally:
+            link.close()
 
     def announce(self, topic: str, detail: bytes) -> None:
         self._check()
