@@ -71,8 +71,7 @@ class Inquiries:
                 reply(ahead)
                 return
             # Nobody owns it at the moment: as the store has it.
-            count: Callable[[Backend, int], int] = lambda store, _: _before(store, guild, stored.position)  # noqa: E731 - typed
-            self._tell("journal", StoreCall(count, reply))
+            self._call(StoreCall(lambda store, _: _before(store, guild, stored.position), reply))
 
         self._elsewhere("locate", [id_, guild], guild, answered)
 

@@ -63,8 +63,7 @@ class Orders(Inquiries):
                 settle(promise)(value)
                 return
             # It may have been done all the same, and only the answer been lost.
-            end: Callable[[Backend, int], Any] = lambda store, _: _is_cancelled(store.get(id)) or value  # noqa: E731 - typed
-            self._ask("journal", StoreCall(end, settle(promise)), promise)
+            self._call(StoreCall(lambda store, _: _is_cancelled(store.get(id)) or value, settle(promise)))
 
         self._ask("journal", StoreCall(lambda store, _: store.get(id), found), promise)
         return promise

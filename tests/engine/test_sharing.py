@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.answers import encode_answer
-from actors.errors import OwnerAway, StoreDoubt, StoreUnavailable
+from actors.errors import OwnerAway, ShuttingDown, StoreDoubt, StoreUnavailable
 from actors.messages import Depart, Enqueue
 from actors.options import Options
 from actors.outcome import Answer, Status
@@ -709,6 +709,23 @@ def test_a_position_is_known_on_any_router(town: Town, two: tuple[House, House])
         stored, ahead = house.engine.find("c").get(5)
         assert stored is not None
         assert ahead == 2
+
+
+def test_a_position_that_the_store_cannot_be_asked_any_more_is_refused(
+    town: Town, two: tuple[House, House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two
+    second.direct.usual = None
+    first.send("a", guild=town.guild_of(second))
+    first.send("b", guild=town.guild_of(second))
+    replies: list[Any] = []
+    monkeypatch.setattr(first.engine, "_elsewhere", lambda *order: replies.append(order[-1]))
+    asked = first.engine.find("b")
+    town.run()
+    first.stop()
+    replies[0](OwnerAway("nobody answered"))
+    with pytest.raises(ShuttingDown):
+        asked.get(0)
 
 
 def test_why_a_command_waits_is_told_by_any_router(town: Town, two: tuple[House, House]) -> None:
