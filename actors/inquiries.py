@@ -53,15 +53,16 @@ class Inquiries:
 
         def found(stored: Any) -> None:
             if isinstance(stored, Stored) and stored.state in ("queued", "waiting"):
-                self._locate(id, stored, partial(located, stored))
+                self._locate(stored, partial(located, stored))
             else:
                 settle(promise)(stored if isinstance(stored, Exception) else (stored, 0))
 
         self._ask("journal", StoreCall(lambda store, _: look_up(store, id), found), promise)
         return promise
 
-    def _locate(self, id_: str, stored: Stored, reply: Callable[[Any], None]) -> None:
-        guild = guild_of(stored)
+    def _locate(self, stored: Stored, reply: Callable[[Any], None]) -> None:
+        header = peek(stored.frame)  # of a duplicate, the original's
+        id_, guild = header.id, header.guild
         if self._is_mine(guild):
             self.tables.guilds.tell(guild, Locate(id_, reply))
             return

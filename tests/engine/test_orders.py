@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.codec import peek
 from actors.errors import StoreUnavailable
 from actors.policy.facts import Facts, OnExhausted
 from tests.engine.conftest import Make
@@ -256,6 +257,17 @@ def test_find_says_where_it_stands(make: Make) -> None:
         "delayed": ("delayed", 0),
     }
     assert world.engine.find("nobody").get(5) == (None, 0)
+
+
+def test_find_says_of_a_duplicate_where_the_original_stands(make: Make) -> None:
+    world = make()
+    world.direct.usual = None
+    world.send("running")
+    world.send("original", idempotency_key="k")
+    assert world.send("again", idempotency_key="k").accepted
+    stored, ahead = world.engine.find("again").get(5)
+    assert stored is not None
+    assert (peek(stored.frame).id, ahead) == ("original", 1)
 
 
 def test_operators_orders_stand_in_the_trail(make: Make) -> None:
