@@ -346,6 +346,8 @@ def test_a_router_that_slept_goes_on_if_nobody_took_its_partitions(town: Town, s
     house = town.house()
     guild = town.guild_of(house)
     token = house.holdings.of(guild).token
+    house.send("before", guild=guild)
+    town.advance(0.1)  # its guild is idle for a moment, and has work again after it
     house.direct.usual = None
     senders = [house.send(id_, guild=guild) for id_ in "ab"]
     town.advance(0.1)
