@@ -145,6 +145,13 @@ def test_that_its_guild_is_on_its_way_to_another_router(town: Town) -> None:
     assert wait(other, "b")["reason"] == wait(owner, "b")["reason"] == "handover"
 
 
+def test_that_it_is_on_its_way_into_its_lane(town: Town) -> None:
+    owner, other = town.house(), town.house()
+    town.hub.faults_of(owner.router).deaf = True
+    other.send("a", guild=town.guild_of(owner))
+    assert wait(owner, "a")["reason"] == "arriving"
+
+
 def test_that_the_router_stops(memory: Make) -> None:
     world = memory()
     world.engine.tables.gate.close()
