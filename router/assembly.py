@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -104,9 +105,12 @@ class Protocols:
         return {BOTS: self.websocket.bots()[0]} if self.everywhere is None else self.everywhere.about()
 
     def retreat(self, seconds: float) -> None:
-        """Before the end: what other routers asked of the bots here may end within so many seconds."""
+        """Before the end: what other routers asked of the handlers and bots here may end within so many seconds."""
+        end = time.monotonic() + seconds
+        self.queue.retreat(0.0)  # it takes no more while the bots are waited for
         if self.everywhere is not None:
             self.everywhere.retreat(seconds)
+        self.queue.retreat(max(0.0, end - time.monotonic()))
 
     def _bots_changed(self) -> None:
         if self.everywhere is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, NamedTuple
 
 from actors.entries import Claim, Nack
@@ -160,6 +160,7 @@ class Desk:
         self.rules = rules
         self.holder = ""  #: whose claims these are, among the processes that share the store
         self.lock = Lock()
+        self._ended = Condition(self.lock)  # notified when something is in hand no more
         self.subscriptions: dict[str, list[Subscription]] = {}
         self.in_hand: dict[tuple[str, int], Delivery] = {}  #: by (id, token)
         self.counts: dict[str, int] = {}  #: in hand, by queue
@@ -224,7 +225,13 @@ class Desk:
             if not self.counts[delivery.queue]:
                 del self.counts[delivery.queue]
             delivery.subscription.running -= 1
+            self._ended.notify_all()
             return True
+
+    def wait(self, wanted: Callable[[Delivery], bool], seconds: float) -> None:
+        """Until none of these is in hand any more, or ``seconds`` have passed. ``wanted`` is called with the lock."""
+        with self.lock:
+            self._ended.wait_for(lambda: not any(wanted(each) for each in self.in_hand.values()), seconds)
 
 
 def ignored(*_: str) -> None:

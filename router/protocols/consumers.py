@@ -76,6 +76,11 @@ class Consumers:
         self._open = False
         self._follow()
 
+    def wait(self, seconds: float, spared: Callable[[str], bool]) -> None:
+        """Until what is in hand has ended, but for ``spared`` entries, or ``seconds`` have passed."""
+        run = self._run
+        self._desk.wait(lambda each: each.subscription.run == run and not spared(each.id), seconds)
+
     def __contains__(self, queue: str) -> bool:
         return queue in self._own
 

@@ -109,6 +109,14 @@ class Executor:
             del self._runs[id_]
             return True
 
+    def hand_back(self, protocol: str) -> None:
+        """What came over this protocol and has not begun is put off; whoever asked is told."""
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.protocol == protocol]
+        for run in runs:
+            if self.workshop.withdraw(run):
+                run.unstarted(results.deferred("shutting_down", "the router stops", STOPPED))
+
     def knows(self, id_: str) -> bool:
         """Whether this envelope is executed here now, or its end is remembered."""
         return id_ in self._runs or self._records.find(id_) is not None

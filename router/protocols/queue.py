@@ -25,7 +25,7 @@ from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
 from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk
-from actors.tickets import encode_ticket, entry_name, envelope_of
+from actors.tickets import MARK, encode_ticket, entry_name, envelope_of
 from actors.workers import Bell
 from router.protocols import results
 from router.protocols.asker import GRACE, Asker, Asking, refusal_of
@@ -139,6 +139,18 @@ class QueueProtocol:
             self.roll.close()
             self._asker.close()
         self._executor.close(self.name, drain)
+
+    def retreat(self, seconds: float) -> None:
+        """Before the end: claim no more, hand back what no handler has begun, and give the rest ``seconds`` to end.
+
+        Nobody waits here for what this router sent to itself: that is the engine's.
+        """
+        self._consumers.close()
+        self._executor.hand_back(self.name)
+        self._consumers.wait(seconds, self._is_own)
+
+    def _is_own(self, entry: str) -> bool:
+        return entry.startswith(MARK) and (self._asker is None or self._asker.claimed(entry) is not None)
 
     def reaches(self, envelope: Envelope) -> bool:
         """Whether its queue is consumed here and its type has a handler, or a worker elsewhere has."""

@@ -61,14 +61,14 @@ class Calls:
 class Asker:
     """A router's ``queue`` protocol, with handlers of its own or none."""
 
-    def __init__(self, world: World, name: str, handlers: Handlers | None = None) -> None:
+    def __init__(self, world: World, name: str, handlers: Handlers | None = None, workers: int = 4) -> None:
         self.world = world
         self.clock = world.clock
         self.handle = world.shared.handle()
         self.runtime = Runtime(clock=world.clock)
         self.desk = Desk(lambda _: QueueRules())
         self.reached = 0
-        self.executor = Executor(handlers or Handlers(), world.clock)
+        self.executor = Executor(handlers or Handlers(), world.clock, workers=workers)
         self.protocol = QueueProtocol(
             lambda: self.runtime.ref("queues"),
             self.desk,
@@ -107,8 +107,8 @@ class World:
         self.workers: list[Worker] = []
         self.dead: list[Worker] = []
 
-    def asker(self, name: str = "r1", handlers: Handlers | None = None) -> Asker:
-        asker = Asker(self, name, handlers)
+    def asker(self, name: str = "r1", handlers: Handlers | None = None, workers: int = 4) -> Asker:
+        asker = Asker(self, name, handlers, workers)
         self.askers.append(asker)
         return asker
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from actors.tables.deliveries import Subscription
 from router.messages.communication import SendMessage
 from router.messages.moderation import BanUser
 from router.protocols.handlers import Handlers
-from router.protocols.rehearsal import Outcomes, ban, say
+from router.protocols.rehearsal import CAP, Outcomes, ban, say
 from router.protocols.signals import Reject, RetryLater
 from tests.protocols.tickets import ticket
 from tests.workers.desks import QUEUE, Asker, World
@@ -481,6 +482,51 @@ def test_what_still_runs_after_the_drain_is_in_doubt_if_repeating_it_would_show(
     world.worker(SendMessage, world.calls.by("w2"))
     assert answered(world, outcomes, 3).verdict is Verdict.IN_DOUBT
     assert len(world.calls.all) == 1
+
+
+# ---------------------------------------------------------------- routers that stop
+
+
+def test_a_stopping_router_lets_the_commands_of_others_end_and_gives_the_rest_back(world: World) -> None:
+    handlers = Handlers()
+    handlers.handler(SendMessage)(world.calls.blocking("r2"))
+    asker, other = world.asker("r1"), world.asker("r2", handlers, workers=1)
+    world.pass_time(1.5)
+    running = ask(asker, ticket(asker, say("first")))
+    world.begun()
+    waiting = ask(asker, ticket(asker, say("second")))
+    world.calls.waiting += 1  # for the one thread
+    world.until(lambda: len(other.executor.workshop) == 2)
+    retreat = Thread(target=other.protocol.retreat, args=[CAP])
+    retreat.start()
+    world.until(lambda: len(other.executor.workshop) == 1)
+    world.calls.waiting -= 1
+    outcome = answered(world, waiting)
+    assert (outcome.verdict, outcome.fault.code, outcome.executed) == (Verdict.DEFERRED, "shutting_down", False)
+    assert retreat.is_alive()
+    assert not running.all
+    assert ask(asker, ticket(asker, say())).one.fault.code == "no_consumer"
+    world.calls.release.set()
+    retreat.join(CAP)
+    assert not retreat.is_alive()
+    assert answered(world, running).verdict is Verdict.APPLIED
+
+
+def test_a_stopping_router_does_not_wait_for_others_longer_than_it_was_told_nor_for_itself(world: World) -> None:
+    handlers = Handlers()
+    handlers.handler(SendMessage)(world.calls.blocking("r2"))
+    router = world.asker("r2", handlers)
+    own = ask(router, ticket(router, say()))
+    world.begun()
+    router.protocol.retreat(1_000_000)  # its own are the engine's to wait for
+    assert not own.all
+    asker = world.asker("r1")
+    router.protocol.open()
+    world.pass_time(1.5)
+    theirs = ask(asker, ticket(asker, say()))
+    world.begun(2)
+    router.protocol.retreat(0)
+    assert not theirs.all
 
 
 # ---------------------------------------------------------------- the store away

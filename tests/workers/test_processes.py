@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -211,6 +212,30 @@ def test_sigterm_lets_running_commands_end_and_a_second_one_does_not_wait(yard: 
     assert yard.ended("w2") == 128 + signal.SIGTERM
     yard.worker("w3")
     assert reply.result(PATIENCE).data == {"by": "w3"}
+
+
+def test_a_router_that_stops_ends_what_it_executes_for_another(yard: Yard) -> None:
+    guilds = [str(int(GUILD) + (number << 22)) for number in range(8)]  # some of either router's
+    begun, go = threading.Semaphore(0), threading.Event()
+    other = Router(store=yard.store, workers=len(guilds))
+
+    @other.handler(SendMessage, timeout=PATIENCE)
+    def send(command: SendMessage, ctx: Any) -> None:
+        begun.release()
+        assert go.wait(PATIENCE)
+
+    with other:
+        yard.until(lambda: len(yard.alive()) == 1)
+        replies = yard.router.send_many([say().model_copy(update={"guild_id": guild}) for guild in guilds])
+        for _ in guilds:
+            assert begun.acquire(timeout=PATIENCE)
+        stop = threading.Thread(target=other.stop, args=[PATIENCE])
+        stop.start()
+        yard.until(lambda: not yard.alive())
+        go.set()
+        stop.join(PATIENCE)
+        assert not stop.is_alive()
+    assert {reply.result(PATIENCE).status for reply in replies} == {"ok"}
 
 
 def test_workers_killed_again_and_again_lose_nothing(yard: Yard) -> None:
