@@ -10,6 +10,7 @@ import typer
 
 from router.cli import (
     audit,
+    bench,
     breakers,
     dead_letters,
     demo,
@@ -46,6 +47,7 @@ app.command("audit")(audit.audit)
 app.command("tree")(look.tree)
 app.command("cluster")(look.cluster)
 app.add_typer(breakers.app, name="breakers")
+app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 
 

@@ -41,6 +41,7 @@ COMMANDS = (
     ["breakers", "reset"],
     ["monitor"],
     ["work"],
+    ["bench"],
     ["doctor"],
 )
 ASKING = (
