@@ -147,7 +147,8 @@ class Metrics:
                 "capacity": engine.options.max_running,
                 "utilization": round(tables.gate.running / engine.options.max_running, 4),
                 "queues": {
-                    name: {"backlog": count, "oldestEligibleAge": age} for name, (count, age) in sorted(ages.items())
+                    name: {"backlog": count, "oldestEligibleAge": age, "paused": name in tables.gate.paused}
+                    for name, (count, age) in sorted(ages.items())
                 },
             },
             "topGuilds": [{"guildId": guild, "backlog": count} for guild, count in tables.backlog.largest(10)],

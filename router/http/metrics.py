@@ -89,6 +89,7 @@ class QueueLoad(Body):
 
     backlog: int
     oldest_eligible_age: int = Field(description="ms since the oldest command that is due became so")
+    paused: bool = Field(description="an operator holds it: its age says nothing of too few routers")
 
 
 class Scaling(Body):

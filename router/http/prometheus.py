@@ -84,11 +84,14 @@ def _queues(figures: Figures) -> Iterator[Metric]:
     age = GaugeMetricFamily(
         P + "queue_oldest_eligible_age_seconds", "Since when the oldest due command waits or runs.", labels=["queue"]
     )
+    paused = GaugeMetricFamily(P + "queue_paused", "1: an operator holds the queue.", labels=["queue"])
     for name, queue in scaling["queues"].items():
+        paused.add_metric([name], float(queue["paused"]))
         backlog.add_metric([name], queue["backlog"])
         age.add_metric([name], queue["oldestEligibleAge"] / 1000)
     yield backlog
     yield age
+    yield paused
     if figures.metrics["queueDepths"] is not None:  # the store answered
         depths = GaugeMetricFamily(P + "queue_depth", "Commands and entries that wait in the store.", labels=["queue"])
         for name, depth in figures.metrics["queueDepths"].items():

@@ -83,6 +83,9 @@ def test_every_figure_that_is_asked_for_is_exported(served: Served) -> None:
     answer = httpx.get(url, headers={"Authorization": f"Bearer {SECRET}"})
     exported = {family.name for family in text_string_to_metric_families(answer.text)}
     queries = [trigger["metadata"]["query"] for trigger in KUBERNETES["ScaledObject"]["spec"]["triggers"]]
+    aged = [query for query in queries if "_age_" in query]
+    assert aged
+    assert all("unless on (queue) (guild_router_queue_paused == 1)" in query for query in aged), "no router helps those"
     asked = {name for query in queries for name in re.findall(r"guild_router_\w+", query)}
     assert asked
     assert asked <= exported

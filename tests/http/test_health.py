@@ -186,13 +186,16 @@ def test_a_backlog_shows_its_age_and_its_guild_and_a_delayed_command_is_not_old(
     served.client.post("/api/queue/pause/bot:moderation")
     served.send(data=ban("175928847299117108"), delayMs=600_000)
     scaling = served.client.get("/api/metrics").json()["scaling"]["queues"]["bot:moderation"]
-    assert scaling == {"backlog": 1, "oldestEligibleAge": 0}
+    assert scaling == {"backlog": 1, "oldestEligibleAge": 0, "paused": True}
     served.send(data=ban("175928847299117109"))
     figures = served.client.get("/api/metrics").json()
     assert figures["scaling"]["queues"]["bot:moderation"]["backlog"] == 2
     assert figures["topGuilds"] == [{"guildId": GUILD, "backlog": 2}]
-    assert samples(served)["guild_router_queue_backlog", (("queue", "bot:moderation"),)] == 2
+    exported, queue = samples(served), (("queue", "bot:moderation"),)
+    assert (exported["guild_router_queue_backlog", queue], exported["guild_router_queue_paused", queue]) == (2, 1)
     served.client.post("/api/queue/resume/bot:moderation")
+    exported = samples(served)
+    assert exported.get(("guild_router_queue_paused", queue), 0) == 0
 
 
 def test_a_token_of_one_guild_learns_nothing_of_others_from_the_metrics() -> None:
