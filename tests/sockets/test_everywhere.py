@@ -44,6 +44,14 @@ def reached(town: Town, house: House, its: Any) -> None:
     town.until(lambda: house.protocol.reaches(its.envelope))
 
 
+def handed(town: Town, house: House, bot: FakeBot, its: Any) -> Any:
+    """An attempt that ``house`` has started, once ``bot`` has it: what is said of it."""
+    reached(town, house, its)
+    outcomes = house.start(its)
+    town.until(lambda: bot.waiting)
+    return outcomes
+
+
 def executions(house: House, place: int, id_: str) -> Any:
     return house.handle.executions(queue_of(place), [id_])[0]
 
@@ -187,9 +195,7 @@ def test_what_nobody_claimed_can_be_recalled(town: Town) -> None:
 def test_what_waits_for_room_at_its_router_can_be_recalled(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot(capacity=1).connect(a)
-    reached(town, b, town.ticket())
-    b.start(town.ticket())
-    town.until(lambda: bot.waiting)
+    handed(town, b, bot, town.ticket())
     its = town.ticket()
     outcomes = b.start(its)
     town.pass_time(A_SECOND)
@@ -204,9 +210,7 @@ def test_what_its_bot_has_cannot_be_recalled(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, its)
     assert not b.protocol.recall(its.envelope.id)
     town.pass_time(A_SECOND)
     assert not outcomes.all
@@ -233,9 +237,7 @@ def _fields(rules: Any) -> dict[str, Any]:
 def test_what_waits_for_room_is_given_up_at_its_deadline_and_not_sent(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot(capacity=1).connect(a)
-    reached(town, b, town.ticket())
-    b.start(town.ticket())
-    town.until(lambda: bot.waiting)
+    handed(town, b, bot, town.ticket())
     outcomes = b.start(town.ticket(start_by=town.clock.now() + 2_000))
     assert town.answered(outcomes).verdict is Verdict.DEFERRED
     bot.execute()
@@ -246,9 +248,7 @@ def test_what_waits_for_room_is_given_up_at_its_deadline_and_not_sent(town: Town
 def test_a_bot_that_gives_no_answer_in_time_leaves_a_doubt(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
-    reached(town, b, town.ticket())
-    outcomes = b.start(town.ticket(deadline=town.clock.now() + 2_000))
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, town.ticket(deadline=town.clock.now() + 2_000))
     outcome = town.answered(outcomes)
     assert (outcome.verdict, code(outcome)) == (Verdict.IN_DOUBT, "timeout")
 
@@ -306,9 +306,7 @@ def test_when_nobody_has_a_bot_after_all_it_is_put_off(town: Town) -> None:
 def test_what_a_dead_router_had_not_begun_goes_to_another_and_costs_nothing(town: Town) -> None:
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     first, second = FakeBot("first", capacity=1).connect(a), FakeBot("second")
-    reached(town, b, town.ticket())
-    b.start(town.ticket())
-    town.until(lambda: first.waiting)
+    handed(town, b, first, town.ticket())
     claimed = b.start(town.ticket("claimed"))  # waits for room
     town.pass_time(A_SECOND)
     a.handle.cut = True
@@ -328,9 +326,7 @@ def test_what_a_dead_router_had_sent_is_in_doubt_soon(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, its)
     a.kill()
     outcome = town.answered(outcomes, 3)
     assert (outcome.verdict, code(outcome)) == (Verdict.IN_DOUBT, "connection_lost")
@@ -412,9 +408,7 @@ def test_the_next_attempt_goes_to_the_bot_that_may_be_at_it_and_its_record_answe
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     bot = FakeBot().connect(a)
     its = town.ban(deadline=town.clock.now() + 1_000)
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, its)
     assert town.answered(outcomes).verdict is Verdict.IN_DOUBT
     FakeBot("another").connect(c)
     town.pass_time(A_SECOND)
@@ -432,9 +426,7 @@ def test_the_next_owner_of_a_guild_finds_out_what_the_former_one_had_sent(town: 
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     bot = FakeBot().connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    b.start(its)
-    town.until(lambda: bot.waiting)
+    handed(town, b, bot, its)
     b.kill()
     answers = c.verify(its.envelope)
     town.pass_time(A_SECOND)
@@ -517,9 +509,7 @@ def test_a_claim_that_is_lost_and_got_again_gives_nothing_to_a_second_bot(town: 
     a, b = town.house("a"), town.house("b")
     first = FakeBot("first").connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: first.waiting)
+    outcomes = handed(town, b, first, its)
     a.handle.cut = True
     first.leave()
     town.pass_time(A_SECOND)
@@ -533,9 +523,7 @@ def test_a_claim_that_is_lost_and_got_again_while_the_bot_is_at_it_is_answered_b
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, its)
     a.handle.cut = True
     town.pass_time(A_SECOND)
     a.handle.cut = False
@@ -586,9 +574,7 @@ def test_whoever_takes_the_place_of_a_dead_router_says_what_is_in_doubt_and_exec
     a, b = town.house("a"), town.house("b")
     bot = FakeBot("first", capacity=1).connect(a)
     begun, waits = town.ticket("begun"), town.ticket("waits")
-    reached(town, b, begun)
-    first = b.start(begun)
-    town.until(lambda: bot.waiting)
+    first = handed(town, b, bot, begun)
     b.away = True  # it cannot close the queue of a dead one in these few moments
     second = b.start(waits)
     town.pass_time(0.3)
@@ -610,9 +596,7 @@ def test_a_router_without_bots_takes_no_place_and_what_a_dead_one_had_is_in_doub
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
     its = town.ticket()
-    reached(town, b, its)
-    outcomes = b.start(its)
-    town.until(lambda: bot.waiting)
+    outcomes = handed(town, b, bot, its)
     a.kill()
     c = town.found("c")
     assert town.answered(outcomes, 3).verdict is Verdict.IN_DOUBT
@@ -656,9 +640,7 @@ def test_what_is_no_attempt_is_thrown_out_and_the_rest_goes_on(town: Town) -> No
 def test_close_hands_back_what_nobody_claimed_and_calls_in_doubt_what_runs(town: Town) -> None:
     a, b = town.house("a"), town.house("b")
     bot = FakeBot().connect(a)
-    reached(town, b, town.ticket())
-    running = b.start(town.ticket())
-    town.until(lambda: bot.waiting)
+    running = handed(town, b, bot, town.ticket())
     a.handle.cut = True
     unclaimed = b.start(town.ticket())
     town.settle()
@@ -694,9 +676,7 @@ def test_a_router_that_retreats_ends_what_its_bots_have_and_hands_back_the_rest(
 def test_what_comes_to_a_router_that_retreats_goes_elsewhere_at_once(town: Town) -> None:
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     first = FakeBot("first").connect(a)
-    reached(town, b, town.ticket())
-    b.start(town.ticket())
-    town.until(lambda: first.waiting)
+    handed(town, b, first, town.ticket())
     second = FakeBot("second").connect(c)
     town.pass_time(A_SECOND)
     sent = [b.start(town.ticket()) for _ in range(2)]
@@ -714,9 +694,7 @@ def test_what_comes_to_a_router_that_retreats_goes_elsewhere_at_once(town: Town)
 def test_a_router_that_closes_hands_back_what_it_has_and_others_go_elsewhere(town: Town) -> None:
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     first = FakeBot("first", capacity=1).connect(a)
-    reached(town, b, town.ticket())
-    b.start(town.ticket())
-    town.until(lambda: first.waiting)
+    handed(town, b, first, town.ticket())
     waits = b.start(town.ticket())
     town.pass_time(A_SECOND)
     second = FakeBot("second").connect(c)
