@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Unpack
 
 from actors.codec import encode
 from actors.entries import Entry
@@ -16,7 +16,7 @@ from actors.runtime.promise import Promise
 from router.messages.base import Message
 from router.messages.replies import CommandAnswered
 from router.once import Once, event_id, publish_once
-from router.protocols.subscriptions import Cancel, Subscriptions
+from router.protocols.subscriptions import Cancel, SubscribeOptions, Subscriptions
 from router.reply import Publication
 from router.response import Response
 from router.sending import Sending
@@ -90,30 +90,13 @@ class Publishing(Sending):
         )
         self.engine.publish([entry]).add_done_callback(_log_failure)
 
-    def subscribe(
-        self,
-        queue: str,
-        handler: Callable[..., Any],
-        *,
-        batch_size: int = 10,
-        auto_ack: bool = True,
-        retry_on_failure: bool = True,
-        concurrency: int | None = None,
-        timeout: float | None = None,
-    ) -> Cancel:
+    def subscribe(self, queue: str, handler: Callable[..., Any], **options: Unpack[SubscribeOptions]) -> Cancel:
         """Have ``handler(message)`` or ``handler(message, received)`` called for what is published to a named queue.
 
-        Several subscribers of one queue share its messages. See ``router.protocols.subscriptions``.
+        Several subscribers of one queue share its messages. Options: batch_size (10), auto_ack (True), retry_on_failure
+        (True), concurrency (as the queue's rules say), timeout (300 s, of one call); see ``Subscriptions.subscribe``.
         """
-        return self._subscriptions.subscribe(
-            queue,
-            handler,
-            batch_size=batch_size,
-            auto_ack=auto_ack,
-            retry_on_failure=retry_on_failure,
-            concurrency=concurrency,
-            timeout=timeout,
-        )
+        return self._subscriptions.subscribe(queue, handler, **options)
 
 
 def _publication(outcome: list[bool] | Once, id_: str) -> Publication:

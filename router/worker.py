@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from uuid_utils import uuid7
 
@@ -46,7 +46,7 @@ from router.protocols.handlers import F, Handlers, Verify
 from router.protocols.hands import Hands
 from router.protocols.rings import Rings
 from router.protocols.roll import Roll
-from router.protocols.subscriptions import Cancel, Subscriptions
+from router.protocols.subscriptions import Cancel, SubscribeOptions, Subscriptions
 from router.settings import Settings
 from router.signals import Echoes
 from router.stores.timing import take_time_of
@@ -114,7 +114,7 @@ class Worker:
         self._clock = clock
         self.authorizer = authorizer
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._subscribed: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
+        self._subscribed: list[tuple[str, Callable[..., Any], SubscribeOptions]] = []
         self._crew: _Crew | None = None
         self._over = threading.Event()
         self.cause: BaseException | None = None  #: why it gave up, if it did
@@ -160,7 +160,7 @@ class Worker:
         """Use the methods of ``owner`` that are marked with ``@handles(...)``."""
         self.handlers.bind(owner)
 
-    def subscribe(self, queue: str, handler: Callable[..., Any], **options: Any) -> None:
+    def subscribe(self, queue: str, handler: Callable[..., Any], **options: Unpack[SubscribeOptions]) -> None:
         """Have ``handler(message)`` or ``handler(message, received)`` called for what is published to a named queue.
 
         Options as ``Router.subscribe``. Before the start; what is wrong is raised there at the latest.
@@ -318,7 +318,7 @@ class _Crew:
     def consumed(self) -> list[str]:
         return sorted(self._desk.subscriptions)
 
-    def subscribe(self, queue: str, handler: Callable[..., Any], options: dict[str, Any]) -> Cancel:
+    def subscribe(self, queue: str, handler: Callable[..., Any], options: SubscribeOptions) -> Cancel:
         return self._subscriptions.subscribe(queue, handler, **options)
 
     def start(self) -> None:

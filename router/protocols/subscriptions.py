@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from actors import codec
 from actors.envelope import Envelope
@@ -21,6 +21,16 @@ from router.protocols.workshop import BUSY, Run, Workshop
 logger = logging.getLogger("router.protocols.queue")
 
 TIMEOUT = 300.0  # seconds; jobs of queues may be long
+
+
+class SubscribeOptions(TypedDict, total=False):
+    """How messages are handed over; ``Subscriptions.subscribe`` has the defaults, and says what each means."""
+
+    batch_size: int
+    auto_ack: bool
+    retry_on_failure: bool
+    concurrency: int | None
+    timeout: float | None
 
 
 class Received:
