@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from threading import Condition
-from typing import Any, Protocol
+from typing import Any
 
 from actors.entries import Entry
 from actors.errand import Append
@@ -23,18 +23,12 @@ from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import tell
+from router.protocols.teller import Teller
 from router.protocols.workshop import BUSY, STOPPED
 
 GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
 MISSES = 3  # looks, a second apart, for an attempt past its deadline that nobody has, before it is in doubt
 AGAIN = 200  # ms until an entry is appended again of which nobody knows whether the store has it
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take an ``Append`` or a ``Look``."""
 
 
 class Asking:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from actors.entries import WorkedQueues
 from actors.envelope import Envelope
@@ -18,6 +18,7 @@ from actors.runtime.errors import NotRunning, RuntimeFault
 from actors.tickets import decode_outcome
 from actors.workers import Answered, Execution
 from router.protocols import results
+from router.protocols.teller import Teller
 
 logger = logging.getLogger("router.protocols.queue")
 
@@ -26,13 +27,6 @@ PATIENCE = 9_000  # ms an execution under way is waited for when somebody asks w
 RECHECK = 100  # ms between looks at it
 
 Heard = Callable[[str, Outcome], None]
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take a ``Look``."""
 
 
 class Standing(NamedTuple):

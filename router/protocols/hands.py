@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from actors.errand import Look
 from actors.errors import EnvelopeError
@@ -38,6 +38,7 @@ from router.protocols import results
 from router.protocols.elsewhere import outcome_of
 from router.protocols.executor import Executor, tell
 from router.protocols.handlers import Handler
+from router.protocols.teller import Teller
 from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.queue")
@@ -46,13 +47,6 @@ UNHANDLED = 250  # ms until an attempt of a type that has no handler here may be
 KEEP_ALL = 1_000_000  # done entries; how many are kept is the business of the regular ends
 
 Told = Callable[[Outcome], None]
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take a ``Look``."""
 
 
 class Hands:

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 from actors.entries import Entry
 from actors.envelope import Envelope
@@ -35,6 +35,7 @@ from router.protocols.executor import Executor, tell
 from router.protocols.hands import Hands
 from router.protocols.rings import Rings
 from router.protocols.roll import Roll
+from router.protocols.teller import Teller
 from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.queue")
@@ -42,13 +43,6 @@ logger = logging.getLogger("router.protocols.queue")
 SILENCE = 600  # ms without a sign of life after which what a router claimed is another's: its guilds are by then
 ATTEMPTS = 10  # attempts that ``verify`` looks for in the store
 UNSTARTED = 10_000  # entries of an earlier process found unclaimed, and remembered as proof
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take an ``Append``, a ``Remove`` or a ``Look``."""
 
 
 class QueueProtocol:

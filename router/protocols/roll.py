@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from actors.errand import Look
 from actors.runtime.clock import Clock, Timer
 from actors.runtime.errors import NotRunning, RuntimeFault
 from actors.workers import Presence
+from router.protocols.teller import Teller
 from router.protocols.vigil import Vigil
 
 logger = logging.getLogger("router.protocols.queue")
 
 BEAT = 200  # ms between signs of life, and between looks at those of others
 ALIVE = 900  # ms after its last sign of life that somebody is sent commands: three may be lost
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take a ``Look``."""
 
 
 class Roll:

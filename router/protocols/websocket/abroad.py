@@ -22,7 +22,8 @@ from actors.runtime.clock import Clock
 from actors.tickets import asker_of, decode_ticket, encode_outcome, envelope_of
 from actors.workers import Execution, Finish
 from router.protocols import results
-from router.protocols.asker import GRACE, Asker, Asking, Teller
+from router.protocols.asker import GRACE, Asker, Asking
+from router.protocols.teller import Teller
 from router.protocols.websocket.guests import SILENT
 from router.protocols.websocket.letters import (
     QUESTION,

@@ -11,7 +11,7 @@ from actors.entries import WorkedQueues
 from actors.errand import Look
 from actors.runtime.errors import RuntimeFault
 from actors.workers import Undertake
-from router.protocols.asker import Teller
+from router.protocols.teller import Teller
 
 AT_ONCE = 500  # in one call
 

@@ -20,8 +20,8 @@ from actors.runtime.clock import Clock, Timer
 from actors.runtime.errors import NotRunning
 from actors.sharing import Member
 from actors.tables.deliveries import Desk
-from router.protocols.asker import Teller
 from router.protocols.consumers import Check, unchecked
+from router.protocols.teller import Teller
 from router.protocols.websocket.abroad import Abroad, Trip
 from router.protocols.websocket.guests import Guests
 from router.protocols.websocket.inquiries import Inquiries

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Condition, Lock
-from typing import Any, Protocol
+from typing import Any
 
 from actors.envelope import Envelope
 from actors.errand import Look
@@ -28,6 +28,7 @@ from actors.workers import Execution, Undertake
 from router.protocols import results
 from router.protocols.consumers import Check
 from router.protocols.elsewhere import outcome_of
+from router.protocols.teller import Teller
 from router.protocols.websocket.beginnings import Beginnings
 from router.protocols.websocket.doubts import PATIENCE
 from router.protocols.websocket.letters import (
@@ -51,13 +52,6 @@ SILENT = "not_known"
 """The code of an answer by a router whose bots said nothing in time."""
 
 ENOUGH = 500  # ms; an answer that came so long before its time was over is the bot's, not the clock's
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take a ``Look``."""
 
 
 class Guests:

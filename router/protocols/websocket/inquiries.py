@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from actors.codec import encode
 from actors.entries import Entry, WorkedQueues
@@ -25,6 +25,7 @@ from actors.workers import Execution
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.elsewhere import Elsewhere, outcome_of
 from router.protocols.executor import tell
+from router.protocols.teller import Teller
 from router.protocols.websocket.doubts import PATIENCE
 from router.protocols.websocket.guests import ENOUGH, FORGOTTEN
 from router.protocols.websocket.letters import (
@@ -39,13 +40,6 @@ from router.protocols.websocket.neighbours import Neighbours
 from router.protocols.websocket.protocol import WebSocketProtocol
 
 ATTEMPTS = 10  # attempts that are looked for in the store
-
-
-class Teller(Protocol):
-    """The actor of named queues."""
-
-    def tell(self, message: Any) -> None:
-        """Take an ``Append``."""
 
 
 class _Inquiry:
