@@ -75,10 +75,6 @@ class Roll:
         """Whether every such worker declares that executing it twice does no harm."""
         return self._types.get((queue, type_), False)
 
-    def lives(self, worker: str) -> bool:
-        """Whether its last sign of life is still good."""
-        return worker == self._worker or worker in self._alive
-
     def all(self) -> list[Presence]:
         """Who lives, as far as was seen."""
         return list(self._alive.values())

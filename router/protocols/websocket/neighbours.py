@@ -35,7 +35,6 @@ class Neighbours:
         self._names: dict[str, str] = {}
         self._places: dict[str, int] = {}
         self._seen = False  # they were looked at, with this router among them
-        self._alive: frozenset[str] = frozenset()
         self._refusals: OrderedDict[tuple[str, str, str], int] = OrderedDict()  # (router, guild, type) -> until
 
     def look(self, now: int) -> bool:
@@ -45,7 +44,6 @@ class Neighbours:
         members = [member for member in everybody if member.router != self._router]
         said = {member.router: _said(member.about) for member in members}
         self._names = {member.router: member.name for member in members}
-        self._alive = frozenset(self._names)
         self._places = {router: place for router, (place, _) in said.items() if place >= 0}
         told = {router: offers for router, (place, offers) in said.items() if offers and place >= 0}
         changed = told != self._told
@@ -56,10 +54,6 @@ class Neighbours:
             }
             self._told = told
         return self._forgive(now) or changed
-
-    def alive(self, router: str) -> bool:
-        """Whether it lives, as far as was seen."""
-        return router in self._alive
 
     def name(self, router: str) -> str:
         """For people."""
