@@ -393,6 +393,22 @@ def test_a_bot_whose_record_is_gone_cannot_tell_and_nobody_waits_for_it(town: To
     assert town.answered(answers, 3) is None
 
 
+def test_what_is_known_here_at_once_is_asked_of_nobody_else(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c = town.house("a"), town.house("b"), town.house("c")
+    bot = FakeBot().connect(a)
+    its = lost(town, a, b, bot)
+    FakeBot("another").connect(c)
+    bot.execute(say=False)
+    bot.connect(b)
+    town.pass_time(A_SECOND)
+    asked: list[str] = []
+    verify = c.bots.verify
+    monkeypatch.setattr(c.bots, "verify", lambda its, *rest: (asked.append(its.id), verify(its, *rest)))
+    assert town.answered(b.verify(its.envelope)) is True
+    town.pass_time(A_SECOND)
+    assert asked == []
+
+
 def test_a_bot_that_does_not_come_back_is_waited_for_and_then_nobody_knows(town: Town) -> None:
     a, b, c = town.house("a"), town.house("b"), town.house("c")
     its = lost(town, a, b, FakeBot().connect(a))

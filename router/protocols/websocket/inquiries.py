@@ -167,8 +167,11 @@ class Inquiries:
             queue = self._neighbours.queue(router)
             frame = encode_question(question, encode(envelope))
             asking = Entry(entry, queue, frame, envelope.priority, now, inquiry.since + PATIENCE)
-            self._entries[entry] = (envelope.id, queue)
-            self._elsewhere.expect(queue)
+            with self._lock:
+                if self._open.get(envelope.id) is not inquiry:
+                    return  # somebody has answered
+                self._entries[entry] = (envelope.id, queue)
+                self._elsewhere.expect(queue)
             try:
                 self._named_queues().tell(Append([asking], partial(self._appended, inquiry, router, entry)))
             except RuntimeFault as error:
