@@ -61,6 +61,17 @@ def test_a_question_between_two_appends_is_answered_between_them(build: Build) -
     assert house.stats().waiting == 2
 
 
+def test_what_comes_may_have_the_name_of_what_ends_with_it(build: Build) -> None:
+    house = build()
+    consumer = house.consumer()
+    house.put("a")
+    consumer.take().discard()
+    again = tell(house, "a")
+    house.run()
+    assert again == [[True]]
+    assert consumer.seen == ["a", "a"]
+
+
 def test_an_errand_that_nobody_answers_is_not_waited_for_for_ever(build: Build) -> None:
     house = build()
     tell(house, "a")
