@@ -228,10 +228,48 @@ def test_a_partition_that_does_not_come_to_rest_is_kept_and_another_given(town: 
     town.advance(5)
     assert len(first.held_partitions) == 3
     assert second.held_partitions == [0]
+    for id_, attempt in list(first.direct.held.items()):
+        if attempt.ticket.envelope.guild == town.guild_in(2):
+            first.finish(id_)
+    town.until(lambda: second.held_partitions == [0, 2], 5)  # though it runs more than 3, which was tried before it
     for id_ in list(first.held):
         first.finish(id_)
     town.advance(1)
     assert len(first.held_partitions) == len(second.held_partitions) == 2
+
+
+def test_a_partition_is_kept_until_what_its_last_attempts_came_to_is_written(town: Town) -> None:
+    first = town.house()
+    first.direct.usual = None
+    senders = [first.send(guild=guild) for guild in town.guilds]
+    second = town.house()
+    first.store.down = True
+    for sender in senders:
+        first.finish(sender.id)
+    town.advance(2)
+    assert len(first.held_partitions) == 4
+    first.store.down = False
+    town.advance(1)
+    assert len(second.held_partitions) == 2
+    assert [sender.status for sender in senders] == ["ok"] * 4
+    assert second.starts == []
+
+
+def test_a_partition_that_is_kept_after_all_goes_on_at_once(town: Town) -> None:
+    """With what came for it meanwhile, not at the next look for what nobody told of."""
+    first = town.house(options=Options(listen_again=60_000))
+    first.direct.usual = None
+    for guild in town.guilds:
+        first.send(f"{guild}/a", guild=guild)
+    second = town.house()
+    assert second.held_partitions == []
+    for guild in town.guilds:
+        second.send(f"{guild}/b", guild=guild, subject="free")
+    town.advance(0.3)
+    assert len(first.held) == 6
+    second.kill()
+    town.advance(1)
+    assert len(first.held) == 8
 
 
 def test_a_router_that_stops_gives_away_what_rests_while_the_rest_still_runs(
