@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
-from actors.messages import Arrivals, Disown, StoreCall, Wake
+from actors.messages import Disown, StoreCall, Wake
 from actors.outcome import Outcome, Verdict
 from actors.ports import ExecutionProtocol
 from actors.runtime.clock import Clock
@@ -89,7 +89,6 @@ class Handover:
         if holding in self._flushing:
             return  # nearly gone
         holding.stage = Stage.OPEN
-        _tell(self._journal(), Arrivals((holding.partition,)))
         self.wake(holding.partition)
 
     def rested(self) -> list[Holding]:
