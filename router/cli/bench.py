@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import uuid4
 
 import typer
@@ -155,7 +155,7 @@ def _running(url: str) -> Iterator[Router]:
 @contextmanager
 def _place(url: str) -> Iterator[str]:
     """A new store on the same disk or server, which goes when it is left."""
-    from router.stores.url import is_shared
+    from router.stores.url import file_of, is_shared
 
     before, _, query = url.partition("?")
     if is_shared(url):
@@ -168,9 +168,8 @@ def _place(url: str) -> Iterator[str]:
             from router.stores.redis.erasing import erase
 
             erase(place)
-    elif before.startswith("sqlite:///"):
-        folder = Path(unquote(before.removeprefix("sqlite:///"))).absolute().parent
-        with tempfile.TemporaryDirectory(prefix=".guild-router-bench-", dir=folder) as name:
+    elif file := file_of(url):
+        with tempfile.TemporaryDirectory(prefix=".guild-router-bench-", dir=file.parent) as name:
             yield f"sqlite:///{quote(str(Path(name) / 'bench.db'))}" + (f"?{query}" if query else "")
     else:
         yield url

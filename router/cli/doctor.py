@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -96,8 +97,12 @@ def _settings(config: Path | None, store: str | None) -> Iterator[Finding]:
 
 def _store(url: str) -> Iterator[Finding]:
     """What it survives, and what speaks against it; a file is not opened, for a daemon may hold it."""
-    from router.stores.url import open_store
+    from router.stores.url import file_of, open_store
 
+    file = file_of(url)
+    if file is not None and not os.access(file if file.exists() else file.parent, os.W_OK):
+        yield Finding("store", "bad", f"{file} cannot be written" if file.parent.exists() else f"no {file.parent}")
+        return
     store = open_store(url)
     examine = getattr(store, "examine", None)  # of one that is a server of its own
     if examine is None:

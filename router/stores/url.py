@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -52,6 +53,12 @@ def open_store(url: str, retention: Retention | None = None) -> StoreBackend:
 def is_shared(url: str) -> bool:
     """Whether several routers can use this store at once."""
     return url.partition("://")[0].partition("+")[0] in ("redis", "rediss")
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite store, absolute; ``None``: it is in no file of ours."""
+    before = url.partition("?")[0]
+    return Path(unquote(before.removeprefix("sqlite:///"))).absolute() if before.startswith("sqlite:///") else None
 
 
 def _redis(url: str, retention: Retention | None) -> RedisStore:
