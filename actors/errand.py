@@ -122,7 +122,6 @@ def _ask(
                     answers.append(store.remove(ids))
                 case Purge(queue):
                     answers.append(store.purge(queue))
-                    fullness.forget()
                 case Pause(queue, paused):
                     answers.append(store.pause(queue, paused))  # type: ignore[func-returns-value]  # None is the answer
                 case Look(fn):

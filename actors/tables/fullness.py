@@ -20,7 +20,7 @@ class Fullness:
     """Of the thread on which the store is asked.
 
     A count that was read lately, with what was appended since, is never too small but for what others appended. Below
-    half of what fits it will do; above, the store is asked each time.
+    half of what fits it will do; above, the store is asked each time, so one that is too large does no harm.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Fullness:
     ) -> list[Overloaded | None]:
         """Count them in, each of ``asked`` whole or not. ``count(queues)`` asks the store how many wait in each."""
         if len(self._known) > MANY:
-            self.forget()  # of most of these a count is good no more
+            self._known.clear()  # of most of these a count is good no more
         coming = Counter(entry.queue for entries in asked for entry in entries)
         most = {queue: rules(queue).depth for queue in coming}
         unsure = [queue for queue, more in coming.items() if not self._is_roomy(queue, more, most[queue], now)]
@@ -48,10 +48,6 @@ class Fullness:
             read_at, waiting = self._known[queue]
             self._known[queue] = (read_at, waiting + more)
         return None
-
-    def forget(self) -> None:
-        """Something else was done to the queues, or nobody knows what was done."""
-        self._known.clear()
 
     def _is_roomy(self, queue: str, more: int, most: int, now: int) -> bool:
         known = self._known.get(queue)
