@@ -388,7 +388,7 @@ def test_what_had_not_left_for_a_bot_goes_to_another_and_costs_no_attempt() -> N
 def doubtful(served: Served, name: str) -> list[str]:
     """What was sent to a bot that is gone."""
     protocol = served.router.protocols.websocket
-    return [id_ for id_, attempt in protocol._overdue.items() if attempt.name == name]
+    return [id_ for id_, attempt in protocol._attempts._overdue.items() if attempt.name == name]
 
 
 def test_a_router_that_starts_again_asks_the_bots_that_come_what_they_had(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition
 
@@ -20,14 +19,12 @@ from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.executor import tell
 from router.protocols.records import Records
 from router.protocols.websocket.attempt import Attempt, Gate, order_of, outcome_of, refusal_of
+from router.protocols.websocket.attempts import Attempts
 from router.protocols.websocket.bots import Bot, Bots, Offer, Outlook
 from router.protocols.websocket.doubts import Doubts
 from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.websocket")
-
-WAITING = 1_000  # attempts that wait for a bot that is full; more are put off at once
-OVERDUE = 10_000  # attempts nobody waits for any more, and whose end may still come
 
 
 class WebSocketProtocol:
@@ -55,9 +52,7 @@ class WebSocketProtocol:
         self._open = False
         self._lock = Condition()  # notified when an attempt ends
         self._bots = Bots(balance)
-        self._attempts: dict[str, Attempt] = {}
-        self._waiting: deque[Attempt] = deque()
-        self._overdue: dict[str, Attempt] = {}
+        self._attempts = Attempts(self._lock)
         self._records = Records()
         self._doubts = Doubts(clock, self._lock, self._bots)
         self._timer = CoarseTimer(clock, self._look)
@@ -72,19 +67,17 @@ class WebSocketProtocol:
         """See ``ExecutionProtocol``; what was not sent is handed back, what runs on after ``drain`` s is in doubt."""
         with self._lock:
             self._open = False
-            unsent = [attempt for attempt in self._attempts.values() if not attempt.sent]
+            unsent = [attempt for attempt in self._attempts if not attempt.sent]
             for attempt in unsent:
-                self._forget(attempt)
-            self._waiting.clear()
+                self._attempts.forget(attempt)
         for attempt in unsent:
             attempt.tell(results.deferred("shutting_down", "the router stops", STOPPED))
         with self._lock:
             if drain > 0 and self._attempts:
                 self._lock.wait_for(lambda: not self._attempts, drain)
-            left = list(self._attempts.values())
+            left = list(self._attempts)
             for attempt in left:
-                self._forget(attempt)
-                self._remember_overdue(attempt)
+                self._attempts.give_up(attempt)
         for attempt in left:
             attempt.tell(results.in_doubt("shutting_down", "it still ran when the router stopped"))
         self._doubts.give_up()
@@ -108,7 +101,7 @@ class WebSocketProtocol:
         deadline = min(ticket.deadline or NEVER, now + self._timeout)
         outcome: Outcome | None = None
         with self._lock:
-            running = self._attempts.get(id_)
+            running = self._attempts.find(id_)
             if running is not None:
                 running.waiters.append(done)
                 self._timer.want(running.deadline, now)
@@ -121,7 +114,7 @@ class WebSocketProtocol:
                 attempt = Attempt(ticket, done, deadline, gate)
                 outcome = self._place(attempt, now)
                 if outcome is None:
-                    self._attempts[id_] = attempt
+                    self._attempts.add(attempt)
         if outcome is not None:
             tell(done, outcome)
         else:
@@ -130,10 +123,10 @@ class WebSocketProtocol:
     def recall(self, id: str) -> bool:
         """``True`` while it has not left this process."""
         with self._lock:
-            attempt = self._attempts.get(id)
+            attempt = self._attempts.find(id)
             if attempt is None or attempt.sent:
                 return False
-            self._forget(attempt)
+            self._attempts.forget(attempt)
         self._fill()
         return True
 
@@ -146,7 +139,7 @@ class WebSocketProtocol:
         with self._lock:
             known = self._records.find(envelope.id)
             if known is None:
-                self._doubts.ask(envelope, self._sent_to(envelope.id) or had, done)
+                self._doubts.ask(envelope, self._attempts.sent_to(envelope.id) or had, done)
             elif known.verdict is Verdict.NOT_APPLIED:
                 self._records.forget(envelope.id)  # it is heard now, and the next attempt executes
         if known is not None:
@@ -154,20 +147,20 @@ class WebSocketProtocol:
 
     def running(self, id_: str) -> bool:
         """Whether an attempt of it is under way here."""
-        return id_ in self._attempts
+        return self._attempts.find(id_) is not None
 
     def knows(self, id_: str) -> bool:
         """Whether it is under way here, its outcome is remembered, or the bot that may have done it is connected."""
         with self._lock:
-            if id_ in self._attempts or self._records.find(id_) is not None:
+            if self.running(id_) or self._records.find(id_) is not None:
                 return True
-            had = self._sent_to(id_)
+            had = self._attempts.sent_to(id_)
             return had is not None and self._bots.find(had[0]) is not None
 
     def sent_to(self, id_: str) -> tuple[str, str]:
         """(name, instance) of the bot that had it and has not said what came of it; ``""``: nobody, as far as known."""
         with self._lock:
-            return self._sent_to(id_) or ("", "")
+            return self._attempts.sent_to(id_) or ("", "")
 
     def outlook(self, envelope: Envelope) -> Outlook | None:
         """What the bots that fit are like; ``None``: none fits."""
@@ -217,7 +210,7 @@ class WebSocketProtocol:
         """It wants no more; what it has may end, what has not left for it yet goes elsewhere."""
         with self._lock:
             bot.draining = True
-            unsent = [attempt for attempt in self._of(bot) if not attempt.sent]
+            unsent = [attempt for attempt in self._attempts.of(bot) if not attempt.sent]
         self._elsewhere(unsent)
         self._changed()
 
@@ -228,11 +221,10 @@ class WebSocketProtocol:
                 return
             bot.gone = True
             self._bots.remove(bot)
-            mine = self._of(bot)
+            mine = self._attempts.of(bot)
             lost = [attempt for attempt in mine if attempt.sent]
             for attempt in lost:
-                self._forget(attempt)
-                self._remember_overdue(attempt)
+                self._attempts.give_up(attempt)
         self._elsewhere([attempt for attempt in mine if not attempt.sent])
         for attempt in lost:
             attempt.tell(results.in_doubt("connection_lost", f"bot {bot.name} went away before it had answered"))
@@ -244,7 +236,7 @@ class WebSocketProtocol:
         with self._lock:
             was_stalled = bot.stalled(self._clock.now())
             bot.unacked.pop(said.id, None)
-            attempt = self._attempts.get(said.id)
+            attempt = self._attempts.find(said.id)
             if attempt is not None and attempt.bot is bot:
                 attempt.acked = True
             recovered = was_stalled and not bot.stalled(self._clock.now())
@@ -277,7 +269,7 @@ class WebSocketProtocol:
         """To a bot, or among those that wait for one; why neither, if so."""
         envelope = attempt.ticket.envelope
         # Whoever may still be at an earlier attempt of it knows that from its record; anybody else would do it twice.
-        former = self._overdue.get(attempt.id)
+        former = self._attempts.overdue(attempt.id)
         bot = self._bots.find(former.name) if former is not None else None
         if bot is None or not bot.fits(envelope):
             bot = self._bots.choose(envelope, now)
@@ -285,9 +277,8 @@ class WebSocketProtocol:
             return self._post(attempt, bot)
         if next(self._bots.fitting(envelope, now), None) is None:
             return results.deferred("no_bot", "no connected bot takes this now", BUSY)
-        if len(self._waiting) >= WAITING:
+        if not self._attempts.wait(attempt):
             return results.deferred("bots_busy", "every bot that takes this is at its capacity", BUSY)
-        self._waiting.append(attempt)
         return None
 
     def _post(self, attempt: Attempt, bot: Bot) -> Outcome | None:
@@ -312,50 +303,25 @@ class WebSocketProtocol:
             attempt.message = message
         return None
 
-    def _sent_to(self, id_: str) -> tuple[str, str] | None:
-        attempt = self._overdue.get(id_) or self._attempts.get(id_)
-        return (attempt.name, attempt.instance) if attempt is not None and attempt.sent else None
-
-    def _forget(self, attempt: Attempt) -> None:
-        """It is nobody's any more."""
-        if self._attempts.get(attempt.id) is attempt:
-            del self._attempts[attempt.id]
-        if attempt.bot is None:
-            if attempt in self._waiting:
-                self._waiting.remove(attempt)
-        else:
-            attempt.bot.running.discard(attempt.id)
-            attempt.bot.unacked.pop(attempt.id, None)
-        if not self._attempts:
-            self._lock.notify_all()
-
-    def _remember_overdue(self, attempt: Attempt) -> None:
-        self._overdue[attempt.id] = attempt
-        while len(self._overdue) > OVERDUE:
-            del self._overdue[next(iter(self._overdue))]
-
-    def _of(self, bot: Bot) -> list[Attempt]:
-        return [self._attempts[id_] for id_ in bot.running if id_ in self._attempts]
-
     # ------------------------------------------------------------ inside, without it
 
     def _fill(self) -> None:
         """A bot has room: whoever waits and fits, in the order they came."""
-        if not self._waiting:
+        if not self._attempts.crowded:
             return
         refused: list[tuple[Attempt, Outcome]] = []
         with self._lock:
             now = self._clock.now()
-            for attempt in list(self._waiting):
+            for attempt in self._attempts.waiting():
                 if not self._bots.room():
                     break
                 bot = self._bots.choose(attempt.ticket.envelope, now)
                 if bot is None:
                     continue
-                self._waiting.remove(attempt)
+                self._attempts.wait_no_more(attempt)
                 outcome = self._post(attempt, bot)
                 if outcome is not None:
-                    self._forget(attempt)
+                    self._attempts.forget(attempt)
                     refused.append((attempt, outcome))
         for attempt, outcome in refused:
             attempt.tell(outcome)
@@ -363,27 +329,27 @@ class WebSocketProtocol:
     def _begun(self, attempt: Attempt, bot: Bot, end: Outcome | None) -> None:
         """The gate has spoken; on its thread."""
         with self._lock:
-            if self._attempts.get(attempt.id) is not attempt or attempt.bot is not bot:
+            if attempt not in self._attempts or attempt.bot is not bot:
                 return  # the bot went away meanwhile, and whoever asked was told so
             if end is None:
                 message, attempt.message = attempt.message, b""
                 bot.link.post(message, lambda: self._may_send(attempt, bot))
                 return
-            self._forget(attempt)
+            self._attempts.forget(attempt)
         attempt.tell(end)
         self._fill()
 
     def _may_send(self, attempt: Attempt, bot: Bot) -> bool:
         """The last moment before it leaves; on the connection's thread."""
         with self._lock:
-            if self._attempts.get(attempt.id) is not attempt or attempt.bot is not bot or bot.gone:
+            if attempt not in self._attempts or attempt.bot is not bot or bot.gone:
                 return False
             if attempt.gate is None or attempt.gate.open():
                 attempt.sent = True
                 attempt.name, attempt.instance = bot.name, bot.instance
                 bot.unacked[attempt.id] = self._clock.now()
                 return True
-            self._forget(attempt)
+            self._attempts.forget(attempt)
         attempt.tell(results.deferred("claim_lost", "it took too long until it could be sent", 0))
         return False
 
@@ -392,13 +358,13 @@ class WebSocketProtocol:
         with self._lock:
             now = self._clock.now()
             for attempt in attempts:
-                if attempt.sent or attempt.bot is None or self._attempts.get(attempt.id) is not attempt:
+                if attempt.sent or attempt.bot is None or attempt not in self._attempts:
                     continue
                 attempt.bot.running.discard(attempt.id)
                 attempt.bot = None
                 outcome = self._place(attempt, now)
                 if outcome is not None:
-                    self._forget(attempt)
+                    self._attempts.forget(attempt)
                     refused.append((attempt, outcome))
         for attempt, outcome in refused:
             attempt.tell(outcome)
@@ -406,23 +372,24 @@ class WebSocketProtocol:
     def _ended(self, bot: Bot, id_: str, number: int, outcome: Outcome) -> None:
         with self._lock:
             bot.unacked.pop(id_, None)
-            attempt = self._attempts.get(id_)
-            late = self._overdue.get(id_)
+            attempt = self._attempts.find(id_)
+            late = self._attempts.overdue(id_)
             final = outcome.verdict in (Verdict.APPLIED, Verdict.REJECTED)
             if attempt is not None and attempt.sent and attempt.name == bot.name:
                 if number != attempt.ticket.attempt and not final:
                     return  # the failure of an earlier attempt, heard late: this one is still under way
-                self._forget(attempt)
                 heard = True
             elif (late is not None and late.name == bot.name) or self._doubts.about(id_):
                 attempt, heard = None, False
             else:
                 return  # nothing that was asked of this bot
             if outcome.verdict is not Verdict.IN_DOUBT:
-                self._overdue.pop(id_, None)
+                if attempt is not None:
+                    self._attempts.forget(attempt)
+                self._attempts.ended(id_)
                 self._records.keep(id_, outcome, number, heard=heard or self._doubts.about(id_))
             elif attempt is not None:
-                self._remember_overdue(attempt)  # it may still end there
+                self._attempts.give_up(attempt)  # it may still end there
         if attempt is not None:
             attempt.tell(outcome)
         self._doubts.settle(id_, outcome)
@@ -432,18 +399,18 @@ class WebSocketProtocol:
         following = NEVER
         late: list[tuple[Attempt, Outcome]] = []
         with self._lock:
-            for attempt in list(self._attempts.values()):
+            for attempt in self._attempts:
                 limit = attempt.deadline
                 if not attempt.sent and attempt.ticket.start_by:
                     limit = min(limit, attempt.ticket.start_by)
                 if limit > now:
                     following = min(following, limit)
                     continue
-                self._forget(attempt)
                 if not attempt.sent:
+                    self._attempts.forget(attempt)
                     late.append((attempt, results.deferred("bots_busy", "no bot had room for it in time", BUSY)))
                     continue
-                self._remember_overdue(attempt)
+                self._attempts.give_up(attempt)
                 fault = results.in_doubt("timeout", f"bot {attempt.name} gave no answer in time")
                 # A bot that did not even acknowledge it is a failure of the protocol, not of the handler.
                 late.append((attempt, fault._replace(executed=attempt.acked)))
