@@ -26,7 +26,7 @@ from actors.tables.counters import Counters
 from actors.tables.depths import EVERY, Depth, Depths, Sample
 from actors.tables.gate import Gate
 from actors.tables.load import Load
-from actors.tables.services import Services
+from actors.tables.services import STORE, Services
 
 logger = logging.getLogger("guild_router.health")
 breaker_log = logging.getLogger("guild_router.breaker")
@@ -246,7 +246,7 @@ class HealthMonitor(Actor):
 class _StoreProbe:
     """The store, through the journal as every command goes."""
 
-    service = "store"
+    service = STORE
     interval = 0
 
     def __init__(self, journal: Callable[[], Ref]) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 from actors.engine import Engine
 from actors.policy.breaker import Condition, Snapshot
 from actors.runtime.promise import Promise
-from actors.tables.services import ServiceView
+from actors.tables.services import STORE, ServiceView
 from router.settings_values import without_password
 from router.tree import restarts
 
 NAMED = ("redis", "discord", "websocket", "queue")
 """The protocols of the first seed's ``SystemHealth``; they are always there, used or not."""
 
-STORE = "store"
 DISCORD = "rest:discord"
 """The breaker and the calls of Discord's REST API, where it is an upstream."""
 
@@ -38,9 +37,10 @@ class Health:
 
     def known_services(self) -> dict[str, Any]:
         """As ``services``, with the latest look at the store instead of a question."""
-        view = self._engine.tables.services.view(STORE, self._engine.clock.now())
-        sick = view is not None and view.sign is not None and not view.sign.well
-        return self._services(self._store("StoreUnavailable" if sick else None, view.look_ms if view else 0.0))
+        services = self._engine.tables.services
+        view = services.view(STORE, self._engine.clock.now())
+        error = None if services.is_well(STORE) else "StoreUnavailable"
+        return self._services(self._store(error, view.look_ms if view else 0.0))
 
     def protocols(self) -> Promise[dict[str, Any]]:
         """The ways to execute, one by one."""

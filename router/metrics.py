@@ -11,6 +11,7 @@ from actors.errors import EngineError
 from actors.ports import Stats
 from actors.runtime.promise import Promise
 from actors.tables.counters import CLASSES, EDGES
+from actors.tables.services import STORE
 from router.protocols.websocket.letters import is_place
 
 PATIENCE = 0.5
@@ -26,9 +27,13 @@ class Metrics:
     def read(self) -> Promise[dict[str, Any]]:
         """The third seed's monitoring figures, in camelCase, and what this router has beyond them.
 
-        What only the store knows (``queueDepths``, ``deadLetterMessages``) is ``None`` when it does not answer in time.
+        What only the store knows (``queueDepths``, ``deadLetterMessages``) is ``None`` when it does not answer in
+        time, or the latest look at it went badly.
         """
         promise: Promise[dict[str, Any]] = Promise()
+        if not self._engine.tables.services.is_well(STORE):  # a question would only stand in the way of commands
+            promise.set(self._figures(None))
+            return promise
 
         def given_up() -> None:
             promise.offer(self._figures(None))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
+from actors.ports import Sign
+from actors.tables.services import STORE, Services
 from router import Router
 from router.metrics import PATIENCE
 
@@ -26,3 +30,13 @@ def test_a_store_that_takes_its_time_holds_up_no_figures() -> None:
         assert figures["messagesPublished"] == 0
         held.get(timeout=30)
         assert router.metrics()["queueDepths"] == {}
+
+
+def test_a_store_that_is_known_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = Services()
+    services.looked(STORE, 1, 0.0, Sign(well=False, detail="gone"))
+    with Router() as router:
+        monkeypatch.setattr(router.engine.tables.services, "is_well", services.is_well)
+        read = router._metrics.read()
+        assert read.done(), "nobody is waited for"
+        assert read.get(timeout=0)["queueDepths"] is None

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from actors.policy.vitals import Reading, Window
 from actors.ports import Sign
 
+STORE = "store"
+"""The store's name among them."""
+
 MAX_NAMES = 1_000
 OTHERS = "*"
 """What services are called together for which there is no room, as their breaker is."""
@@ -100,6 +103,11 @@ class Services:
                 sum(looks) / len(looks) if looks else 1.0,
                 service.window.read(now),
             )
+
+    def is_well(self, name: str) -> bool:
+        """Whether the latest look at it went well; also when nobody has looked yet."""
+        service = self._services.get(name)
+        return service is None or service.sign is None or service.sign.well
 
     def views(self, now: int) -> dict[str, ServiceView]:
         """All that anything is known of."""
