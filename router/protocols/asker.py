@@ -17,13 +17,13 @@ from actors.errors import EngineError, StoreUnavailable
 from actors.outcome import Outcome
 from actors.ports import Done, Ticket
 from actors.runtime.clock import Clock
-from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
+from actors.runtime.errors import NotRunning
 from actors.tickets import encode_ticket
 from router.protocols import results
 from router.protocols.coarse import NEVER, CoarseTimer
 from router.protocols.elsewhere import Elsewhere, Standing, outcome_of
 from router.protocols.executor import tell
-from router.protocols.teller import Teller
+from router.protocols.teller import Teller, send
 from router.protocols.workshop import BUSY, STOPPED
 
 GRACE = 1_000  # ms between our deadline, when we take an entry back, and the store's
@@ -163,23 +163,13 @@ class Asker:
         self.elsewhere.expect_no_more(asking.queue)
         self._ended(asking, outcome)
 
-    def tell_queues(self, message: Any) -> Outcome | None:
-        """The reason why not, if so."""
-        try:
-            self._named_queues().tell(message)
-        except MailboxFull:
-            return results.deferred("busy", "the named queues have too much to do", BUSY)
-        except RuntimeFault:
-            return results.deferred("shutting_down", "the named queues are stopped", STOPPED)
-        return None
-
     # ------------------------------------------------------------ inside
 
     def _append(self, asking: Asking, now: int) -> None:
         frame = encode_ticket(asking.ticket, self._router)
         priority, type_ = asking.ticket.envelope.priority, asking.ticket.envelope.type
         entry = Entry(asking.entry, asking.queue, frame, priority, now, asking.limit + GRACE, type_)
-        refusal = self.tell_queues(Append([entry], partial(self._appended, asking)))
+        refusal = send(self._named_queues, Append([entry], partial(self._appended, asking)))
         if refusal is not None:
             self.end(asking, refusal)
 

@@ -23,7 +23,6 @@ from actors.errand import Append, Remove
 from actors.outcome import Outcome, Verdict
 from actors.ports import Done, Ticket, Verified
 from actors.runtime.clock import Clock
-from actors.runtime.errors import MailboxFull, RuntimeFault
 from actors.tables.deliveries import Delivery, Desk
 from actors.tickets import MARK, encode_ticket, entry_name, envelope_of
 from actors.workers import Bell
@@ -35,7 +34,7 @@ from router.protocols.executor import Executor, tell
 from router.protocols.hands import Hands
 from router.protocols.rings import Rings
 from router.protocols.roll import Roll
-from router.protocols.teller import Teller
+from router.protocols.teller import Teller, send
 from router.protocols.workshop import BUSY, STOPPED
 
 logger = logging.getLogger("router.protocols.queue")
@@ -236,7 +235,7 @@ class QueueProtocol:
             tell(done, False)
         else:
             message = Remove(ids, partial(self._removed, envelope, done))
-            if self._tell_queues(message) is not None:
+            if send(self._named_queues, message) is not None:
                 self._executor.verify(envelope, done, self.name)
 
     def _found_out(self, envelope: Envelope, done: Verified, happened: bool | None) -> None:
@@ -316,7 +315,7 @@ class QueueProtocol:
         envelope = asking.ticket.envelope
         frame = encode_ticket(asking.ticket, self._router)
         entry = Entry(asking.entry, envelope.queue, frame, envelope.priority, now, asking.deadline + GRACE)
-        refusal = self._tell_queues(Append([entry], partial(self._appended, asking)))
+        refusal = send(self._named_queues, Append([entry], partial(self._appended, asking)))
         if refusal is not None:
             self._answered(asking, refusal)
 
@@ -331,7 +330,7 @@ class QueueProtocol:
                 self._count += 1
                 old, asking.entry = asking.entry, f"{asking.entry}.{self._count}-{self._clock.now():x}"
                 self._entries[asking.entry] = asking
-            self._tell_queues(Remove([old], _nobody))
+            send(self._named_queues, Remove([old], _nobody))
             self._append(asking, self._clock.now())
 
     def _answered(self, asking: _Asking, outcome: Outcome) -> None:
@@ -357,18 +356,8 @@ class QueueProtocol:
         with self._lock:
             self._asking.pop(asking.ticket.envelope.id, None)
         # Whether the store hears of it or not: a claim without an asker is not executed.
-        self._tell_queues(Remove([asking.entry], _nobody))
+        send(self._named_queues, Remove([asking.entry], _nobody))
         return True
-
-    def _tell_queues(self, message: Append | Remove) -> Outcome | None:
-        """The reason why not, if so."""
-        try:
-            self._named_queues().tell(message)
-        except MailboxFull:
-            return results.deferred("busy", "the named queues have too much to do", BUSY)
-        except RuntimeFault:
-            return results.deferred("shutting_down", "the named queues are stopped", STOPPED)
-        return None
 
     # ------------------------------------------------------------ time
 

@@ -9,7 +9,8 @@ import pytest
 
 from actors.errand import Look
 from actors.errors import StoreUnavailable
-from actors.runtime.errors import NotRunning
+from actors.outcome import Verdict
+from actors.runtime.errors import MailboxFull, NotRunning, RuntimeFault
 from actors.workers import Undertake
 from router.protocols.websocket.beginnings import AT_ONCE, Beginnings
 
@@ -20,11 +21,11 @@ class Queues:
     def __init__(self) -> None:
         self.looks: list[Look] = []
         self.calls: list[list[str]] = []
-        self.stopped = False
+        self.error: RuntimeFault | None = None
 
     def tell(self, message: Any) -> None:
-        if self.stopped:
-            raise NotRunning("queues")
+        if self.error is not None:
+            raise self.error
         self.looks.append(message)
 
     def begin(self, undertakings: list[Undertake], _now: int) -> list[str]:
@@ -52,7 +53,7 @@ def wanted(id_: str) -> Undertake:
 
 def test_what_begins_until_the_store_is_asked_is_one_call(queues: Queues, beginnings: Beginnings) -> None:
     heard: list[Any] = []
-    assert all(beginnings.add(wanted(id_), heard.append) for id_ in "abc")
+    assert not any(beginnings.add(wanted(id_), heard.append) for id_ in "abc")
     assert len(queues.looks) == 1
     queues.run()
     assert queues.calls == [["a", "b", "c"]]
@@ -90,8 +91,12 @@ def test_whoever_waited_hears_that_the_store_could_not_be_asked(queues: Queues, 
     beginnings.add(wanted("b"), told)
     queues.run()
     assert heard[1:] == ["said of b"]
-    queues.stopped = True
-    assert not beginnings.add(wanted("c"), told)
+    for error, why in ((NotRunning("queues"), "shutting_down"), (MailboxFull("queues", 1), "busy")):
+        queues.error = error
+        refusal = beginnings.add(wanted("c"), told)
+        assert refusal is not None
+        assert refusal.fault is not None
+        assert (refusal.verdict, refusal.fault.code) == (Verdict.DEFERRED, why)
 
 
 def test_one_call_is_bounded(queues: Queues, beginnings: Beginnings) -> None:

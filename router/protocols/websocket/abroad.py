@@ -23,7 +23,7 @@ from actors.tickets import asker_of, decode_ticket, encode_outcome, envelope_of
 from actors.workers import Execution, Finish
 from router.protocols import results
 from router.protocols.asker import GRACE, Asker, Asking
-from router.protocols.teller import Teller
+from router.protocols.teller import Teller, send
 from router.protocols.websocket.guests import SILENT
 from router.protocols.websocket.letters import (
     QUESTION,
@@ -74,6 +74,7 @@ class Abroad:
         ended: Callable[[Trip, Outcome], None],
         heard: Callable[[str, Outcome], None],
     ) -> None:
+        self._named_queues = named_queues
         self._neighbours = neighbours
         self._clock = clock
         self._router = router
@@ -116,7 +117,7 @@ class Abroad:
             now = self._clock.now()
             question = encode_question(Question("", trip.ticket.envelope), trip.ticket.frame)
             entry = Entry(question_name(id_, self._router, trip.entry), trip.queue, question, 10, now, now + GRACE)
-            self._asker.tell_queues(Append([entry], lambda _: None))
+            send(self._named_queues, Append([entry], lambda _: None))
         return False
 
     def _back(self, trip: Trip, outcome: Outcome) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from actors.entries import WorkedQueues
 from actors.errand import Look
-from actors.runtime.errors import RuntimeFault
+from actors.outcome import Outcome
 from actors.workers import Undertake
-from router.protocols.teller import Teller
+from router.protocols.teller import Teller, send
 
 AT_ONCE = 500  # in one call
 
@@ -34,20 +34,20 @@ class Beginnings:
         self._lock = Lock()
         self._open: _Batch | None = None
 
-    def add(self, undertaking: Undertake, told: Callable[[Any], None]) -> bool:
-        """``told`` gets the store's answer (``Workers.begin``) or an exception; ``False``: it cannot be asked."""
+    def add(self, undertaking: Undertake, told: Callable[[Any], None]) -> Outcome | None:
+        """``told`` gets the store's answer (``Workers.begin``) or an exception; else why it cannot be asked."""
         with self._lock:
             batch = self._open
             if batch is None or len(batch.wanted) >= AT_ONCE:
                 batch = _Batch()
-                try:
-                    self._named_queues().tell(Look(partial(self._begin, batch), partial(self._begun, batch)))
-                except RuntimeFault:
-                    return False
+                look = Look(partial(self._begin, batch), partial(self._begun, batch))
+                refusal = send(self._named_queues, look)
+                if refusal is not None:
+                    return refusal
                 self._open = batch
             batch.wanted.append(undertaking)
             batch.told.append(told)
-            return True
+            return None
 
     def _begin(self, batch: _Batch, store: WorkedQueues, now: int) -> list[Any]:
         with self._lock:

@@ -236,9 +236,7 @@ class Guest:
         worker = worker_name(self._guests.router, name, instance)
         at = (delivery.queue, delivery.id, delivery.token, ticket.envelope.id)
         undertaking = Undertake(*at, ticket.attempt, worker, self._over, ticket.token)
-        if self._guests.beginnings.add(undertaking, partial(self._said, name, instance, go)):
-            return None
-        return results.deferred("shutting_down", "the named queues are stopped", STOPPED)
+        return self._guests.beginnings.add(undertaking, partial(self._said, name, instance, go))
 
     def open(self) -> bool:
         """See ``Gate``: its claim may be another's by now, if this process slept."""
