@@ -119,5 +119,9 @@ def answer_of(client: Client, method: str, path: str, body: Any = None, **option
     except UnicodeEncodeError:
         fail(NOT_TEXT, 2)
     except (Refusal, Unreachable) as error:
-        code = f" ({error.code})" if isinstance(error, Refusal) else ""
-        fail(f"{error}{code}")
+        fail(told(error))
+
+
+def told(error: Refusal | Unreachable) -> str:
+    """Why there is no answer, in one line."""
+    return f"{error} ({error.code})" if isinstance(error, Refusal) else str(error)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.breakers import span
-from router.cli.client import DEFAULT_URL, Client, Refusal, TokenOption, Unreachable, UrlOption, answer_of, make_client
+from router.cli.client import DEFAULT_URL, Client, Refusal, TokenOption, Unreachable, UrlOption, make_client, told
 from router.cli.output import JsonOption, clean, fail, show_json
 
 PATHS = {
@@ -28,7 +28,7 @@ STATES = {"closed": "green", "half_open": "yellow", "open": "red", "forced_open"
 
 
 class Look(NamedTuple):
-    """All that was seen at one time."""
+    """All that was seen at one time; ``queues`` is ``None`` while the store does not answer."""
 
     at: float
     seen: dict[str, Any]
@@ -43,7 +43,7 @@ def monitor(
 ) -> None:
     """Watch queues, lanes, breakers, rates and what is wrong, live; with --json one document per look."""
     client = make_client(url, token, timeout=10.0)
-    first = _look(client)
+    first = _look_or_end(client)
     if once:
         if as_json:
             show_json(first.seen)
@@ -56,15 +56,30 @@ def monitor(
 
 
 def _look(client: Client) -> Look:
-    seen = {name: answer_of(client, "GET", path) for name, path in PATHS.items()}
+    """Raises ``Unreachable``, and ``Refusal`` for anything but a store that is away: then there is most to look at."""
+    seen = {}
+    for name, path in PATHS.items():
+        try:
+            seen[name] = client.ask("GET", path)[1]
+        except Refusal as error:
+            if name != "queues" or error.code != "store_unavailable":
+                raise
+            seen[name] = None
     return Look(time.monotonic(), seen)
+
+
+def _look_or_end(client: Client) -> Look:
+    try:
+        return _look(client)
+    except (Refusal, Unreachable) as error:
+        fail(told(error))
 
 
 def _stream(client: Client, look: Look, interval: float) -> None:
     while True:
         typer.echo(json.dumps(look.seen))
         time.sleep(interval)
-        look = _look(client)
+        look = _look_or_end(client)
 
 
 def _live(client: Client, look: Look, interval: float, url: str) -> None:
@@ -73,13 +88,13 @@ def _live(client: Client, look: Look, interval: float, url: str) -> None:
         while True:
             time.sleep(interval)
             try:
-                seen = {name: client.ask("GET", path)[1] for name, path in PATHS.items()}
+                found = _look(client)
             except Unreachable as error:  # a restart is no reason to stop looking
                 live.update(Group(screen(look, before, url), Text(clean(error), "red")), refresh=True)
                 continue
             except Refusal as error:
                 fail(str(error))
-            before, look = look, Look(time.monotonic(), seen)
+            before, look = look, found
             live.update(screen(look, before, url), refresh=True)
 
 
@@ -126,6 +141,9 @@ def _or_dash(figure: int | None) -> str:
 def _queues(seen: dict[str, Any]) -> Table:
     table = _table("queue", "waiting", "active", "oldest due", "completed", "failed", "dead", "")
     ages = seen["metrics"]["scaling"]["queues"]
+    if seen["queues"] is None:
+        table.add_row(Text("the store does not answer", "red"))
+        return table
     for queue in seen["queues"]["queues"]:
         age = ages.get(queue["name"], {}).get("oldestEligibleAge", 0)
         counts = (str(queue[name]) for name in ("completed", "failed", "dead"))

@@ -69,6 +69,14 @@ def test_one_picture_has_queues_lanes_breakers_and_what_is_wrong() -> None:
     assert line_of("queue_stalled") == ["queue_stalled", "bot:music", "dead"]
 
 
+def test_a_store_that_is_away_is_told_in_its_place_and_the_rest_goes_on() -> None:
+    lines = shown(Look(0.0, seen(deadLetterMessages=None) | {"queues": None}))
+    assert "the store does not answer" in [line.strip() for line in lines]
+    assert any(line.startswith("critical") for line in lines)
+    line = next(line for line in lines if line.startswith(" ") and line.split()[-1:] == ["-"])
+    assert line.split() == [*["10"] * 5, "-"]
+
+
 def test_rates_are_of_the_time_between_two_looks_and_never_negative() -> None:
     later = seen(messagesPublished=30, messagesConsumed=5)
     line = next(line for line in shown(Look(4.0, later), Look(0.0, seen())) if line.startswith("now"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.http.daemons import PATIENCE, Served, ban, serve
 from tests.http.test_health import samples
 from tests.servers.redis import RedisServer, wait_for
 
+terminal = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"})
 STORED = {"guild_router_queue_depth", "guild_router_dead_letters"}
 
 
@@ -82,7 +84,9 @@ def test_redis_is_told_to_be_down_while_it_is_and_well_when_it_is_back(looks: th
         assert served.send(data=ban("175928847299117003"), params_={"wait": 5_000}).json()["status"] == "ok"
 
 
-def test_a_cluster_whose_redis_is_away_shows_nobody_as_owner_and_how_old_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_looks_while_redis_is_away_sees_no_owners_and_how_old_the_rest_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(look, "OLD", 200)  # what is left of a lease when it is seen is more
     with RedisServer() as server, serve(prepare, store=server.url) as served:
 
@@ -97,10 +101,12 @@ def test_a_cluster_whose_redis_is_away_shows_nobody_as_owner_and_how_old_it_is(m
         wait_for(lambda: shown()[0] == {True})
         server.kill()
         wait_for(lambda: shown() == ({False}, 0))
-        result = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1"}).invoke(app, ["cluster", "--url", served.daemon.url])
+        result = terminal.invoke(app, ["cluster", "--url", served.daemon.url])
         assert result.exit_code == 0
         assert "ago, when the store last answered" in result.output
         assert "nobody owns 0, 1, 2" in result.output
+        result = terminal.invoke(app, ["monitor", "--once", "--json", "--url", served.daemon.url])
+        assert (result.exit_code, json.loads(result.stdout)["queues"]) == (0, None)
 
 
 def test_a_redis_that_may_lose_commands_and_one_that_lost_them_are_alerts() -> None:
